@@ -1,0 +1,47 @@
+"""The schema, from the descriptors that ship with the package to message classes.
+
+No generated code: that would be tied to one version of protobuf. The descriptors go into a pool of their own, so that
+another package's caffe.proto in the same process does no harm.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+DESCRIPTORS = Path(__file__).with_name("caffe.binpb")
+
+
+def load(path: Path = DESCRIPTORS) -> Any:
+    """The FileDescriptor of caffe.proto, from a serialized FileDescriptorSet that holds nothing else."""
+    files = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(files[0].SerializeToString())
+    return pool.FindFileByName(files[0].name)
+
+
+def message_classes(file: Any, module: str) -> dict[str, type]:
+    """Class of each message in `file`, by name, as if defined in `module`: pickle finds them there."""
+    # GetMessageClass came with protobuf 4.22; the factory's method, older, is gone from 5 on.
+    create = getattr(message_factory, "GetMessageClass", None) or message_factory.MessageFactory(file.pool).GetPrototype
+    classes = {name: create(descriptor) for name, descriptor in file.message_types_by_name.items()}
+    for message_class in classes.values():
+        message_class.__module__ = module
+    return classes
+
+
+def is_repeated(field: Any) -> bool:
+    """Whether a FieldDescriptor is of a repeated field."""
+    # `label` warns from protobuf 6 on, and older versions have nothing else.
+    if hasattr(type(field), "is_repeated"):
+        return field.is_repeated
+    return field.label == field.LABEL_REPEATED
+
+
+def is_required(field: Any) -> bool:
+    """Whether a FieldDescriptor is of a field that its message cannot do without."""
+    if hasattr(type(field), "is_required"):
+        return field.is_required
+    return field.label == field.LABEL_REQUIRED
