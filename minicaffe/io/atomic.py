@@ -1,0 +1,216 @@
+"""The one writer of output files: all of the new file, or the old one untouched.
+
+A file is written under a temporary name in its own folder, flushed to the disk, then renamed over the final name, and
+the folder flushed too. The temporary name tells who writes it, `.<name>.<pid>@<host>.<random>.tmp`, so that what a
+killed process left behind is known for what it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import socket
+import stat
+from collections.abc import Iterator
+from typing import IO, Any
+
+from minicaffe.errors import FileError
+
+_HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
+_TEMPORARY = re.compile(r"\.(?P<name>.*)\.(?P<pid>\d+)@(?P<host>[A-Za-z0-9-]+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
+_BUFFER = 1 << 20
+# What this process is writing now: beside these, a temporary with our own pid is a dead process's, its pid come round.
+_mine: set[str] = set()
+
+_ADVICE = {
+    errno.ENOSPC: "free some space, or write elsewhere",
+    errno.EDQUOT: "free some of your quota, or write elsewhere",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f), or write elsewhere",
+    errno.EROFS: "write to a folder on another disk",
+    errno.EACCES: "give yourself permission to write there (chmod u+w), or write elsewhere",
+    errno.EPERM: "give yourself permission to write there (chmod u+w), or write elsewhere",
+    errno.ENOENT: "create the folder first (mkdir -p)",
+    errno.ENOTDIR: "a part of the path is a file; write elsewhere",
+    errno.EISDIR: "give the name of a file in it",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open `path` for writing; it appears whole when the block ends, or not at all when the block raises.
+
+    mode: "wb" for bytes, "w" for text (UTF-8, line ends as given).
+    Raises FileError naming `path` where the system refuses to write: the old file, if any, is as it was.
+    """
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    with atomic_path(path) as temporary, open(temporary, mode, buffering=_BUFFER, **text) as file:  # type: ignore[call-overload]
+        yield file
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Name of an empty file to fill in the block, for libraries that open files themselves; the rest as atomic_write.
+
+    What is no ordinary file (/dev/null, a pipe) cannot be replaced, and is handed out itself.
+    """
+    final = os.fspath(path)
+    # Through a symbolic link, as open() does, so that the link stays one.
+    target = os.path.realpath(final)
+    with _as_file_error(final, target):
+        mode = _mode_of(final)
+        if mode is not None and not stat.S_ISREG(mode):
+            yield final
+            return
+        temporary = _temporary_beside(target)
+        _mine.add(temporary)
+        try:
+            _create(temporary, mode)
+            yield temporary
+            _finish(temporary, mode)
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        finally:
+            _mine.discard(temporary)
+        _flush_folder(os.path.dirname(target))
+
+
+def check_writable(prefix: str | os.PathLike[str]) -> None:
+    """Raise FileError unless files whose paths begin with `prefix` can be created: one is, and is removed again."""
+    prefix = os.fspath(prefix)
+    probe = _temporary_beside(_first_path(prefix))
+    try:
+        with open(probe, "xb") as file:
+            file.write(b"probe")
+    except OSError as error:
+        folder = os.path.dirname(prefix) or "."
+        advice = _advice(error)
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            advice = f"create the folder first (mkdir -p '{folder}'), or set another snapshot_prefix"
+        raise FileError(f"Cannot write to snapshot prefix '{prefix}': {_reason(error)}; {advice}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(probe)
+
+
+def remove_stale(prefix: str | os.PathLike[str]) -> list[str]:
+    """Remove what killed processes of this machine left half-written under names that begin with `prefix`.
+
+    Returns the paths removed. Files of running processes, of other machines and of other names stay.
+    """
+    folder, name = os.path.split(_first_path(os.fspath(prefix)))
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    stale = [os.path.join(folder, entry) for entry in names if _is_stale(folder, entry, name[:-1])]
+    removed = []
+    for path in stale:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+            removed.append(path)
+    return removed
+
+
+def _first_path(prefix: str) -> str:
+    """A path that begins with the prefix: behind "snapshots/" comes a file in that folder, not one of that name."""
+    return os.path.abspath(prefix + "_")
+
+
+def _temporary_beside(path: str) -> str:
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{os.getpid()}@{_HOST}.{secrets.token_hex(4)}.tmp")
+
+
+def _is_stale(folder: str, entry: str, name_prefix: str) -> bool:
+    match = _TEMPORARY.fullmatch(entry)
+    if not match or not match["name"].startswith(name_prefix) or match["host"] != _HOST:
+        return False
+    pid = int(match["pid"])
+    if pid == os.getpid():
+        return os.path.join(folder, entry) not in _mine
+    return not _is_alive(pid)
+
+
+def _is_alive(pid: int) -> bool:
+    # os.kill would end the process on Windows, which refuses to remove a file that is open anyway.
+    if os.name == "nt":
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        # Somebody else's process: alive, and not to be signalled by us.
+        return True
+    return True
+
+
+def _mode_of(path: str) -> int | None:
+    """st_mode of what is to be replaced; None where there is nothing yet."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    # A rename would replace it all the same: a file that its owner made read-only is not ours to lose.
+    if not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, "the file there is write-protected")
+    return mode
+
+
+def _create(temporary: str, mode: int | None) -> None:
+    """An empty file: with the permissions that open() would give, or for nobody else until it replaces another."""
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600))
+
+
+def _finish(temporary: str, mode: int | None) -> None:
+    """Give the file the permissions of the one it replaces, and bring it to the disk."""
+    _flush(temporary, os.O_RDWR)
+    if mode is not None:
+        # Some file systems know no permissions; the contents matter more.
+        with contextlib.suppress(OSError):
+            os.chmod(temporary, stat.S_IMODE(mode))
+
+
+def _flush(path: str, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flush_folder(folder: str) -> None:
+    # The rename is done; a folder that cannot be opened or flushed (Windows, some network disks) is no failure.
+    with contextlib.suppress(OSError):
+        _flush(folder or ".", os.O_RDONLY)
+
+
+@contextlib.contextmanager
+def _as_file_error(final: str, target: str) -> Iterator[None]:
+    """Turn the system's refusals to write `final` into FileError; those about other files pass through."""
+    try:
+        yield
+    except FileError:
+        raise
+    except OSError as error:
+        name = None if error.filename is None else os.fsdecode(error.filename)
+        if name not in (None, final, target) and not _TEMPORARY.fullmatch(os.path.basename(name)):
+            raise
+        raise FileError(f"cannot be written: {_reason(error)}; {_advice(error)}", file=final) from error
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _advice(error: OSError) -> str:
+    return _ADVICE.get(error.errno or 0, "check the disk, or write elsewhere")
