@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Trains LeNet on MNIST: fetches the files and makes the databases where they are not there yet, then runs
+#   python -m minicaffe.train examples/mnist/lenet_solver.prototxt
+# Options go to minicaffe.train: --max_iter 1000, --gpu 0, --snapshot examples/mnist/lenet_iter_5000.solverstate
+# PYTHON names the interpreter, "python" by default.
+set -e
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+./data/mnist/get_mnist.sh
+BACKEND=lmdb ./examples/mnist/create_mnist.sh
+exec "${PYTHON:-python}" -m minicaffe.train examples/mnist/lenet_solver.prototxt "$@"
