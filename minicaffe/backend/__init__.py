@@ -1,0 +1,76 @@
+"""The switch: which device this thread's next net is built for, and what runs there.
+
+    active().xp        numpy or cupy, for plain array work
+    active().kernels   the hot loops, one interface (kernels.py), two twins (cpu/, gpu/)
+
+A net takes the active backend when it is built and keeps it.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from minicaffe.backend import cpu
+from minicaffe.backend.layout import LAYOUTS, Layout, c_order
+
+
+class Backend:
+    """A device, its array module and its kernels.
+
+    name: "cpu", "gpu:0".  xp: numpy or cupy.  kernels: the twin of kernels.py for this device.
+    """
+
+    def __init__(self, name: str, xp: Any, kernels: ModuleType, device_id: int | None = None) -> None:
+        self.name, self.xp, self.kernels, self.device_id = name, xp, kernels, device_id
+
+    @property
+    def is_gpu(self) -> bool:
+        return self.device_id is not None
+
+    def layout(self, memory_order: str = "auto") -> Layout:
+        """The rule for the memory order of a net's blobs; on a GPU always C order unless forced."""
+        if memory_order not in LAYOUTS:
+            raise ValueError(f"memory_order is {memory_order!r}, must be one of {', '.join(LAYOUTS)}")
+        return c_order if self.is_gpu and memory_order == "auto" else LAYOUTS[memory_order]
+
+    def to_host(self, array: Any) -> np.ndarray:
+        """A NumPy array of the same values: `array` itself on the CPU, a copy from a GPU."""
+        return array.get() if self.is_gpu else np.asarray(array)
+
+    def __repr__(self) -> str:
+        return f"<Backend {self.name}>"
+
+
+CPU = Backend("cpu", np, cpu)
+_thread = threading.local()
+
+
+def active() -> Backend:
+    """The backend that this thread's next net will use; the CPU unless set_mode_gpu was called."""
+    return getattr(_thread, "backend", CPU)
+
+
+def set_mode_cpu() -> None:
+    """Build the next nets for the CPU."""
+    _thread.backend = CPU
+
+
+def set_mode_gpu() -> None:
+    """Build the next nets for the GPU chosen with set_device (0 by default).
+
+    Raises DeviceError, saying what is missing, when CuPy, the driver or the device is not there.
+    """
+    from minicaffe.backend.gpu.device import open_gpu
+
+    _thread.backend = open_gpu(getattr(_thread, "device_id", 0))
+
+
+def set_device(device_id: int) -> None:
+    """Choose the GPU for set_mode_gpu; takes effect at once if the GPU mode is on."""
+    _thread.device_id = int(device_id)
+    if active().is_gpu:
+        set_mode_gpu()

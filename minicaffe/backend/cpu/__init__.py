@@ -1,0 +1,51 @@
+"""The CPU's kernels, in NumPy: twins of backend/kernels.py."""
+
+from minicaffe.backend.cpu.accuracy import accuracy_forward
+from minicaffe.backend.cpu.conv import (
+    add_bias,
+    conv_backward_data,
+    conv_backward_weight,
+    conv_forward,
+    sum_to_channels,
+)
+from minicaffe.backend.cpu.im2col import col2im, im2col
+from minicaffe.backend.cpu.labels import find_bad_label
+from minicaffe.backend.cpu.pooling import (
+    average_pool_backward,
+    average_pool_forward,
+    max_pool_backward,
+    max_pool_backward_index,
+    max_pool_forward,
+    max_pool_index,
+    stochastic_pool_forward,
+    stochastic_pool_test,
+)
+from minicaffe.backend.cpu.softmax import softmax_backward, softmax_forward
+from minicaffe.backend.cpu.softmax_loss import softmax_loss_backward, softmax_loss_forward
+from minicaffe.backend.cpu.update import regularize, sgd_update
+
+__all__ = [
+    "accuracy_forward",
+    "add_bias",
+    "average_pool_backward",
+    "average_pool_forward",
+    "col2im",
+    "conv_backward_data",
+    "conv_backward_weight",
+    "conv_forward",
+    "find_bad_label",
+    "im2col",
+    "max_pool_backward",
+    "max_pool_backward_index",
+    "max_pool_forward",
+    "max_pool_index",
+    "regularize",
+    "sgd_update",
+    "softmax_backward",
+    "softmax_forward",
+    "softmax_loss_backward",
+    "softmax_loss_forward",
+    "stochastic_pool_forward",
+    "stochastic_pool_test",
+    "sum_to_channels",
+]

@@ -1,0 +1,119 @@
+"""Pooling, tap by tap over the whole batch: each tap of the window is one strided slice of the image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from minicaffe.backend import layout
+from minicaffe.backend.geometry import Window
+from minicaffe.backend.kernels import LOWEST
+from minicaffe.backend.workspace import Workspace
+
+
+def taps(x: np.ndarray, window: Window, *outputs: np.ndarray) -> Iterator[tuple]:
+    """For each tap: (index, the pixels of x it meets, the same places in each of `outputs`)."""
+    for tap, pixels, places in window.each_tap(x.shape[2:], outputs[0].shape[2:]):
+        part = x[(..., *pixels)]
+        if part.size:
+            yield tap, part, *(output[(..., *places)] for output in outputs)
+
+
+def max_pool_forward(x: np.ndarray, window: Window, y: np.ndarray, winner: np.ndarray, workspace: Workspace) -> None:
+    """The running maximum; a later tap wins only where it is strictly greater."""
+    y.fill(LOWEST)
+    winner.fill(0)
+    above = workspace.array("kernel:above", y.shape, bool, layout.order_of(y))
+    for tap, pixels, best, won, more in taps(x, window, y, winner, above):
+        np.greater(pixels, best, out=more)
+        np.fmax(best, pixels, out=best)
+        # Later taps have greater numbers, so the last to be strictly greater is the maximum so far.
+        np.maximum(won, more.view(np.uint8) * won.dtype.type(tap + 1), out=won)
+
+
+def max_pool_index(winner: np.ndarray, window: Window, image: tuple[int, ...], index: np.ndarray) -> None:
+    height, width = np.ogrid[: winner.shape[2], : winner.shape[3]]
+    tap_h, tap_w = np.divmod(winner.astype(np.int64) - 1, window.kernel[1])
+    row = height * window.stride[0] - window.pad[0] + tap_h
+    column = width * window.stride[1] - window.pad[1] + tap_w
+    np.copyto(index, np.where(winner > 0, row * image[1] + column, -1))
+
+
+def max_pool_backward(dy: np.ndarray, winner: np.ndarray, window: Window, dx: np.ndarray, workspace: Workspace) -> None:
+    """Winner or not is a factor of 1 or 0: a product runs five times as fast as a masked copy."""
+    disjoint = all(k <= s for k, s in zip(window.kernel, window.stride, strict=True))
+    share = workspace.like(dy, "kernel:share")
+    mine = workspace.array("kernel:mine", dy.shape, bool, layout.order_of(dy))
+    dx.fill(0)
+    for tap, into, gradient, won, is_mine, part in taps(dx, window, dy, winner, mine, share):
+        np.equal(won, tap + 1, out=is_mine)
+        if disjoint:
+            np.multiply(gradient, is_mine, out=into)
+        else:
+            np.multiply(gradient, is_mine, out=part)
+            np.add(into, part, out=into)
+
+
+def max_pool_backward_index(dy: np.ndarray, index: np.ndarray, dx: np.ndarray) -> None:
+    dx.fill(0)
+    n, c, h, w = np.nonzero(index >= 0)
+    row, column = np.divmod(index[n, c, h, w].astype(np.int64), dx.shape[3])
+    np.add.at(dx, (n, c, row, column), dy[n, c, h, w])
+
+
+def average_pool_forward(x: np.ndarray, window: Window, y: np.ndarray, workspace: Workspace) -> None:
+    y.fill(0)
+    for _, pixels, total in taps(x, window, y):
+        total += pixels
+    with np.errstate(invalid="ignore", divide="ignore"):
+        np.divide(y, window_areas(window, x.shape[2:], y), out=y)
+
+
+def average_pool_backward(dy: np.ndarray, window: Window, dx: np.ndarray, workspace: Workspace) -> None:
+    share = workspace.like(dy, "kernel:share")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        np.divide(dy, window_areas(window, dx.shape[2:], dy), out=share)
+    dx.fill(0)
+    for _, into, gradient in taps(dx, window, share):
+        into += gradient
+
+
+def window_areas(window: Window, image: tuple[int, ...], y: np.ndarray) -> np.ndarray:
+    """Cells of each output's window that lie on the image or its padding, (*output)."""
+    sides = []
+    for axis, (size, count) in enumerate(zip(image, y.shape[2:], strict=True)):
+        kernel, stride, pad = window.kernel[axis], window.stride[axis], window.pad[axis]
+        start = np.arange(count) * stride - pad
+        sides.append(np.minimum(start + kernel, size + pad) - start)
+    return math.prod(np.ix_(*sides)).astype(y.dtype)
+
+
+def stochastic_pool_forward(
+    x: np.ndarray, window: Window, uniform: np.ndarray, y: np.ndarray, winner: np.ndarray
+) -> None:
+    total = np.zeros_like(y)
+    for _, pixels, part in taps(x, window, total):
+        part += pixels
+    threshold, running = uniform * total, np.zeros_like(y)
+    y.fill(0)
+    winner.fill(0)
+    done = np.zeros(y.shape, bool)
+    for tap, pixels, value, won, so_far, limit, stop in taps(x, window, y, winner, running, threshold, done):
+        so_far += pixels
+        np.copyto(value, pixels, where=~stop)
+        np.copyto(won, tap + 1, where=~stop)
+        stop |= so_far >= limit
+
+
+def stochastic_pool_test(x: np.ndarray, window: Window, y: np.ndarray, workspace: Workspace) -> None:
+    total = workspace.like(y, "kernel:total")
+    total.fill(0)
+    y.fill(0)
+    for _, pixels, squares, part in taps(x, window, y, total):
+        part += pixels
+        squares += pixels * pixels
+    positive = total > 0
+    np.divide(y, total, out=y, where=positive)
+    np.copyto(y, 0, where=~positive)

@@ -1,0 +1,171 @@
+"""The interface of the hot loops: what each kernel takes and gives, written once.
+
+backend/cpu/ and backend/gpu/ hold a twin of every function here, same name, same arguments; a test
+compares them. Layers call them as `self.kernels.max_pool_forward(...)`.
+
+Rules for all:
+- Arrays are logical: (N, C, *spatial), any memory order, of one dtype (float32 or float64) unless said.
+- The last arrays are written; `+=` in a description means "adds to", everything else overwrites.
+- window is a geometry.Window; spatial sizes are read off the arrays.
+- workspace lends scratch memory (workspace.py); kernels use names that begin with "kernel:".
+- Values are computed in the arrays' own dtype; sums that feed a loss in float64 where it costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minicaffe.backend.geometry import Window
+from minicaffe.backend.workspace import Workspace
+
+Array = Any
+
+# The value a max pooling window starts from, as Caffe's -FLT_MAX, in float64 nets too.
+LOWEST = -3.4028234663852886e38
+# SoftmaxWithLoss clamps probabilities here before the logarithm: Caffe's FLT_MIN.
+SMALLEST_PROBABILITY = 1.1754943508222875e-38
+
+
+# --- windows unfolded into columns: im2col.py -------------------------------------------------
+
+
+def im2col(x: Array, window: Window, col: Array, workspace: Workspace) -> None:
+    """col[n, c * taps + t, o] = x[n, c, o * stride - pad + t * dilation], 0 outside the image.
+
+    x: (N, C, *image).  col: (N, C * taps, *output).  t runs over the taps row by row.
+    """
+
+
+def col2im(col: Array, window: Window, x: Array, workspace: Workspace) -> None:
+    """The adjoint of im2col: every x is the sum of the col entries that read it.
+
+    col: (N, C * taps, *output).  x: (N, C, *image).
+    """
+
+
+# --- convolution: conv.py ---------------------------------------------------------------------
+
+
+def conv_forward(
+    x: Array, weight: Array, bias: Array | None, y: Array, window: Window, group: int, workspace: Workspace
+) -> None:
+    """y[n, o] = bias[o] + sum over the group's c and all taps of weight[o, c, t] * x window.
+
+    x: (N, C, *image).  weight: (O, C / group, *kernel), C order.  bias: (O,) or None.  y: (N, O, *output).
+    """
+
+
+def conv_backward_data(dy: Array, weight: Array, dx: Array, window: Window, group: int, workspace: Workspace) -> None:
+    """dx = the transposed correlation of dy with weight.  Shapes as in conv_forward."""
+
+
+def conv_backward_weight(x: Array, dy: Array, dweight: Array, window: Window, group: int, workspace: Workspace) -> None:
+    """dweight[o, c, t] += sum over n and outputs of dy[n, o] * x window.  Shapes as in conv_forward."""
+
+
+def add_bias(y: Array, bias: Array) -> None:
+    """y[n, o, ...] += bias[o], in place."""
+
+
+def sum_to_channels(dy: Array, dbias: Array, workspace: Workspace) -> None:
+    """dbias[o] += sum of dy[n, o, ...] over n and all spatial axes."""
+
+
+# --- pooling: pooling.py ----------------------------------------------------------------------
+# Windows start at o * stride - pad and are cut at the image. winner: integer array (uint8 where
+# taps < 255, else int32) of y's shape and memory order: 1 + the index of the chosen tap, row by row
+# in the uncut window, or 0 where no pixel was chosen.
+
+
+def max_pool_forward(x: Array, window: Window, y: Array, winner: Array, workspace: Workspace) -> None:
+    """y = the maximum of each window, the first in row order on ties; LOWEST where nothing is above it.
+
+    NaN is never above anything. x: (N, C, *image).  y, winner: (N, C, *output).
+    """
+
+
+def max_pool_index(winner: Array, window: Window, image: tuple[int, ...], index: Array) -> None:
+    """index = the winner's place in its channel plane, h * W + w, as a float; -1 where there is none.
+
+    winner, index: (N, C, *output).  image: the plane's (H, W).
+    """
+
+
+def max_pool_backward(dy: Array, winner: Array, window: Window, dx: Array, workspace: Workspace) -> None:
+    """dx[winner] = sum of the dy it won; all other pixels 0."""
+
+
+def max_pool_backward_index(dy: Array, index: Array, dx: Array) -> None:
+    """As max_pool_backward, from plane indices (index: float array of dy's shape; -1: nothing)."""
+
+
+def average_pool_forward(x: Array, window: Window, y: Array, workspace: Workspace) -> None:
+    """y = sum of the window's pixels / its area; the area counts padding, but not cells beyond it.
+
+    An empty window gives 0 / 0 = NaN, as in Caffe.
+    """
+
+
+def average_pool_backward(dy: Array, window: Window, dx: Array, workspace: Workspace) -> None:
+    """Each pixel of a window gets dy / area."""
+
+
+def stochastic_pool_forward(x: Array, window: Window, uniform: Array, y: Array, winner: Array) -> None:
+    """y = the first pixel, in row order, whose running sum reaches uniform * (sum of the window).
+
+    uniform: y's shape, in (0, 1].  Where rounding keeps the running sum below, the last pixel wins.
+    Backward is max_pool_backward.
+    """
+
+
+def stochastic_pool_test(x: Array, window: Window, y: Array, workspace: Workspace) -> None:
+    """y = sum of squares / sum of each window, 0 where the sum is not above 0."""
+
+
+# --- softmax and what reads labels: softmax.py, softmax_loss.py, accuracy.py -----------------
+# label: float array of N x spatial values in C order, read towards zero; ignore: an int or None.
+# A position is one place along all axes but `axis`; positions are numbered as the labels lie.
+
+
+def softmax_forward(x: Array, axis: int, y: Array, workspace: Workspace) -> None:
+    """y = e^(x - max) / sum of e^(x - max), along axis.  y may be x."""
+
+
+def softmax_backward(y: Array, dy: Array, axis: int, dx: Array, workspace: Workspace) -> None:
+    """dx = y * (dy - sum of dy * y along axis).  dx may be dy."""
+
+
+def find_bad_label(label: Array, classes: int, ignore: int | None) -> int:
+    """The flat position of the first label outside 0 ... classes - 1 (NaN too) that is not ignored, or -1."""
+
+
+def softmax_loss_forward(prob: Array, label: Array, axis: int, ignore: int | None, workspace: Workspace) -> tuple:
+    """(sum of -log max(prob[label], SMALLEST_PROBABILITY), number of positions not ignored).
+
+    Labels must have been checked. Both come as 0-d arrays or numbers of the device, not transferred.
+    """
+
+
+def softmax_loss_backward(prob: Array, label: Array, axis: int, ignore: int | None, dx: Array) -> None:
+    """dx = prob - (1 at the label), 0 at ignored positions.  dx must not be prob."""
+
+
+def accuracy_forward(
+    x: Array, label: Array, axis: int, top_k: int, ignore: int | None, correct: Array, valid: Array
+) -> None:
+    """correct = 1 where fewer than top_k other classes score at least as much as the label's, else 0.
+
+    valid: 0 where the label is ignored (correct is 0 there too), else 1.
+    correct, valid: uint8, one value a position, label's shape.
+    """
+
+
+# --- solver: update.py ------------------------------------------------------------------------
+
+
+def regularize(diff: Array, data: Array, scale: float, decay: float, kind: str) -> None:
+    """diff = scale * diff + decay * (data if kind is "L2", sign(data) if "L1").  Flat arrays."""
+
+
+def sgd_update(data: Array, diff: Array, history: Array, rate: float, momentum: float) -> None:
+    """history = momentum * history + rate * diff;  diff = history;  data -= diff.  Flat arrays."""

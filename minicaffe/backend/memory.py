@@ -1,0 +1,90 @@
+"""Storage: the memory behind a blob, with a host and a device copy and which of the two is newer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicaffe.backend.layout import C_ORDER
+
+# Caffe's states (syncedmem.hpp). On the CPU both copies are one array, and the state never moves.
+UNINITIALIZED, HEAD_AT_HOST, HEAD_AT_DEVICE, SYNCED = range(4)
+
+
+class Storage:
+    """Flat memory for `capacity` values, zero-filled, allocated when first touched.
+
+    Blobs that share memory share their Storage. It may hold more than a blob uses: it only ever grows.
+    order: how the bytes lie (see layout.py); the same for all who share it.
+    version: counts the allocations, so that a blob knows when its view is stale.
+    """
+
+    def __init__(self, backend: Any, dtype: Any) -> None:
+        self.backend = backend
+        self.dtype = np.dtype(dtype)
+        self.order = C_ORDER
+        self.capacity = 0
+        self.version = 0
+        self.state = UNINITIALIZED
+        self._host: np.ndarray | None = None
+        self._device: Any = None
+
+    def grow(self, count: int) -> bool:
+        """Make room for `count` values. True if that dropped the old memory, contents and all."""
+        if count <= self.capacity:
+            return False
+        self.capacity = count
+        self._forget()
+        return True
+
+    @property
+    def allocated(self) -> bool:
+        return self.state != UNINITIALIZED
+
+    def device(self) -> Any:
+        """The flat array that layers compute with; from now on it is the newer copy."""
+        if not self.backend.is_gpu:
+            return self.host()
+        if self.state == UNINITIALIZED:
+            self._device = self.backend.xp.zeros(self.capacity, self.dtype)
+        elif self.state == HEAD_AT_HOST:
+            if self._device is None:
+                self._device = self.backend.xp.empty(self.capacity, self.dtype)
+            self._device.set(self._host)
+        self.state = HEAD_AT_DEVICE
+        return self._device
+
+    def host(self) -> np.ndarray:
+        """The flat NumPy array that scripts see; from now on it is the newer copy."""
+        if self._host is None:
+            self._host = np.zeros(self.capacity, self.dtype)
+        if self.state == HEAD_AT_DEVICE:
+            self._device.get(out=self._host)
+        self.state = HEAD_AT_HOST if self.backend.is_gpu else SYNCED
+        return self._host
+
+    def rebind(self, flat: Any) -> None:
+        """Move into `flat`, a slice of a larger buffer of the same backend; the contents come along."""
+        if self.allocated:
+            flat[...] = self.device()[: flat.size]
+        else:
+            flat[...] = 0
+        self._forget()
+        self.capacity = flat.size
+        if self.backend.is_gpu:
+            self._device, self.state = flat, HEAD_AT_DEVICE
+        else:
+            self._host, self.state = flat, SYNCED
+
+    def adopt(self, array: np.ndarray) -> None:
+        """Use a caller's flat host array from now on, without a copy."""
+        self._forget()
+        self.capacity = array.size
+        self._host = array
+        self.state = HEAD_AT_HOST if self.backend.is_gpu else SYNCED
+
+    def _forget(self) -> None:
+        self._host = self._device = None
+        self.state = UNINITIALIZED
+        self.version += 1
