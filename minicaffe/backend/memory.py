@@ -17,7 +17,6 @@ class Storage:
 
     Blobs that share memory share their Storage. It may hold more than a blob uses: it only ever grows.
     order: how the bytes lie (see layout.py); the same for all who share it.
-    version: counts the allocations, so that a blob knows when its view is stale.
     """
 
     def __init__(self, backend: Any, dtype: Any) -> None:
@@ -25,7 +24,6 @@ class Storage:
         self.dtype = np.dtype(dtype)
         self.order = C_ORDER
         self.capacity = 0
-        self.version = 0
         self.state = UNINITIALIZED
         self._host: np.ndarray | None = None
         self._device: Any = None
@@ -44,6 +42,8 @@ class Storage:
 
     def device(self) -> Any:
         """The flat array that layers compute with; from now on it is the newer copy."""
+        if self.state == SYNCED:
+            return self._host
         if not self.backend.is_gpu:
             return self.host()
         if self.state == UNINITIALIZED:
@@ -87,4 +87,3 @@ class Storage:
     def _forget(self) -> None:
         self._host = self._device = None
         self.state = UNINITIALIZED
-        self.version += 1

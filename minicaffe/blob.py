@@ -1,0 +1,240 @@
+"""Blob: a shape with two arrays, data and diff; and HostBlob, the same as scripts see it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicaffe import backend as backends
+from minicaffe.backend import layout as layouts
+from minicaffe.backend.layout import Layout, Shape
+from minicaffe.backend.memory import Storage
+from minicaffe.errors import MinicaffeError, ShapeError
+
+MAX_AXES = 32
+MAX_COUNT = 2**31 - 1
+DATA, DIFF = 0, 1
+
+
+class Blob:
+    """A shape with two arrays of the net's backend: `data`, and `diff`, its gradient.
+
+    Both are zero-filled and allocated when first touched. Reshaping to a count that fits the memory
+    keeps the contents in C order, as Caffe's Blob does; growing drops them.
+
+    shape: 0 to 32 axes; a scalar has none and count 1; a blob that was never shaped has count 0.
+    layout: shape -> memory order (backend/layout.py); C order by default.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int] | None = None,
+        *,
+        backend: backends.Backend = backends.CPU,
+        dtype: Any = np.float32,
+        layout: Layout = layouts.c_order,
+    ) -> None:
+        self.backend, self.dtype, self.layout = backend, np.dtype(dtype), layout
+        self.shape: Shape = ()
+        self.count = 0
+        self._storage = [Storage(backend, dtype), Storage(backend, dtype)]
+        self._owns = [True, True]
+        self._flats: list[Any] = [None, None]
+        self._arrays: list[Any] = [None, None]
+        if shape is not None:
+            self.reshape(*shape)
+
+    # --- shape ---------------------------------------------------------------------------------
+
+    def reshape(self, *shape: int) -> None:
+        """Take a new shape.
+
+        Raises ShapeError for more than 32 axes, a negative size, or 2**31 values and more.
+        """
+        if shape == self.shape and self.count:
+            return
+        new, count = checked_shape(shape)
+        order = self.layout(new)
+        for storage, owned in zip(self._storage, self._owns, strict=True):
+            if owned:
+                if not storage.grow(count) and storage.allocated:
+                    layouts.rearrange(storage.device(), self.shape, storage.order, new, order)
+                storage.order = order
+        self.shape, self.count = new, count
+        self._flats = [None, None]
+
+    def reshape_like(self, other: Blob) -> None:
+        self.reshape(*other.shape)
+
+    @property
+    def num_axes(self) -> int:
+        return len(self.shape)
+
+    @property
+    def order(self) -> str:
+        """The memory order of `data`."""
+        return self._storage[DATA].order
+
+    def canonical_axis(self, axis: int) -> int:
+        """A non-negative axis; negative ones count from the end. Raises ShapeError when out of range."""
+        if not -self.num_axes <= axis < self.num_axes:
+            raise ShapeError(
+                f"axis {axis} does not exist in a blob of shape {shape_text(self.shape)}: its {self.num_axes} axes "
+                f"are numbered {-self.num_axes} to {self.num_axes - 1}"
+            )
+        return axis % self.num_axes
+
+    def count_between(self, start: int, end: int | None = None) -> int:
+        """The product of the sizes of axes start to end - 1 (to the last one by default)."""
+        return math.prod(self.shape[start:end])
+
+    def legacy_axis(self, axis: int) -> int:
+        """num, channels, height or width: the size of axis 0 to 3, 1 where there is none."""
+        if self.num_axes > 4:
+            name = ("num", "channels", "height", "width")[axis]
+            raise ShapeError(
+                f"{name} is defined for blobs of at most 4 axes, and this one has shape "
+                f"{shape_text(self.shape)}: use shape[{axis}]"
+            )
+        return self.shape[axis] if axis < self.num_axes else 1
+
+    # --- contents ------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Any:
+        """The values: an array of the backend, of this shape, in any memory order."""
+        return self._array(DATA)
+
+    @property
+    def diff(self) -> Any:
+        """The gradient with respect to `data`."""
+        return self._array(DIFF)
+
+    def _array(self, which: int) -> Any:
+        storage = self._storage[which]
+        flat = storage.device()
+        if flat is not self._flats[which]:
+            self._flats[which], self._arrays[which] = flat, self._shaped(flat, storage)
+        return self._arrays[which]
+
+    def _shaped(self, flat: Any, storage: Storage) -> Any:
+        if self.shape == () and self.count == 0:
+            raise ShapeError("this blob has no shape yet: reshape it before you use its data")
+        return layouts.view(flat, self.shape, storage.order)
+
+    def host_array(self, which: int) -> np.ndarray:
+        """DATA or DIFF as a NumPy array that writes through; on a GPU the host copy is the newer from now on."""
+        storage = self._storage[which]
+        return self._shaped(storage.host(), storage)
+
+    # --- sharing -------------------------------------------------------------------------------
+
+    def share_data(self, other: Blob) -> None:
+        """Make `data` the same memory as other's. Counts must agree; shapes need not."""
+        self._share(DATA, other)
+
+    def share_diff(self, other: Blob) -> None:
+        """Make `diff` the same memory as other's. Counts must agree; shapes need not."""
+        self._share(DIFF, other)
+
+    def can_alias(self, shape: Shape) -> bool:
+        """Whether a blob of `shape` (same count) can be a view of this one's memory.
+
+        With the batch innermost that needs the same batch axis in front.
+        """
+        return self.order == layouts.C_ORDER or (len(shape) > 0 and shape[0] == self.shape[0])
+
+    def _share(self, which: int, other: Blob) -> None:
+        if other.count != self.count:
+            raise ShapeError(
+                f"cannot share memory between blobs of shape {shape_text(self.shape)} and {shape_text(other.shape)}"
+            )
+        self._storage[which], self._owns[which] = other._storage[which], False
+        self._flats[which] = None
+
+    def rebind(self, which: int, flat: Any) -> None:
+        """Move DATA or DIFF into `flat`, a slice of a larger buffer; contents come along. C order only."""
+        self._storage[which].rebind(flat)
+
+    def storage(self, which: int) -> Storage:
+        return self._storage[which]
+
+
+class HostBlob:
+    """A blob as scripts see it: NumPy arrays that write through, Caffe's attributes, nothing to assign to.
+
+    data, diff: arrays of `shape`; on a GPU net they are host copies, and reading one fetches it.
+    num, channels, height, width: the first four sizes, 1 where there is no such axis.
+    """
+
+    __slots__ = ("_blob",)
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob = blob
+
+    @property
+    def data(self) -> np.ndarray:
+        return self._blob.host_array(DATA)
+
+    @property
+    def diff(self) -> np.ndarray:
+        return self._blob.host_array(DIFF)
+
+    @property
+    def shape(self) -> Shape:
+        return self._blob.shape
+
+    @property
+    def count(self) -> int:
+        return self._blob.count
+
+    @property
+    def num(self) -> int:
+        return self._blob.legacy_axis(0)
+
+    @property
+    def channels(self) -> int:
+        return self._blob.legacy_axis(1)
+
+    @property
+    def height(self) -> int:
+        return self._blob.legacy_axis(2)
+
+    @property
+    def width(self) -> int:
+        return self._blob.legacy_axis(3)
+
+    def reshape(self, *shape: int, **kwargs: Any) -> None:
+        """Take a new shape, one integer per axis; none makes a scalar."""
+        if kwargs:
+            raise MinicaffeError("Blob.reshape takes no kwargs: pass the sizes as integers, reshape(2, 3, 4, 5)")
+        for dim in shape:
+            if not isinstance(dim, int | np.integer):
+                raise TypeError(f"Blob.reshape takes integers, reshape(2, 3, 4, 5), not {dim!r}")
+        self._blob.reshape(*map(int, shape))
+
+    def __repr__(self) -> str:
+        return f"<Blob {shape_text(self.shape)}>"
+
+
+def checked_shape(shape: Sequence[int]) -> tuple[Shape, int]:
+    """(shape, count), or ShapeError where Caffe's Blob would refuse it."""
+    if len(shape) > MAX_AXES:
+        raise ShapeError(f"a blob has at most {MAX_AXES} axes, not {len(shape)}")
+    if any(dim < 0 for dim in shape):
+        raise ShapeError(f"a blob cannot have shape {' '.join(map(str, shape))}: no size may be negative")
+    count = math.prod(shape)
+    if count > MAX_COUNT:
+        raise ShapeError(
+            f"blob size exceeds INT_MAX: shape {shape_text(shape)} needs {4 * count} bytes in float32; "
+            f"a blob holds at most {MAX_COUNT} values"
+        )
+    return tuple(shape), count
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape as Caffe's logs write it: `64 1 28 28 (50176)`; a scalar is `(1)`."""
+    return "".join(f"{dim} " for dim in shape) + f"({math.prod(shape)})"

@@ -1,0 +1,318 @@
+"""Layer: the life cycle that all layer types share, and the three kinds with habits of their own.
+
+A layer type is a class with the four methods of a pycaffe Python layer:
+
+    setup(bottom, top)                     once: read the settings, make parameter blobs
+    reshape(bottom, top)                   give the tops their shapes; again whenever a bottom's changed
+    forward(bottom, top)                   compute the tops' data
+    backward(top, propagate_down, bottom)  overwrite the flagged bottoms' diff, add to the parameters'
+
+A net drives them through `initialize`, `run_forward` and `run_backward`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minicaffe.backend import Backend, active
+from minicaffe.backend.layout import Layout
+from minicaffe.backend.workspace import Workspace
+from minicaffe.blob import Blob, shape_text
+from minicaffe.errors import DataError, GraphError, MinicaffeError, Origin, ParamError, ShapeError
+from minicaffe.fillers import fill
+from minicaffe.io.blobproto import read_blob
+from minicaffe.proto import caffe_pb2
+
+TRAIN, TEST = 0, 1
+Blobs = Sequence[Blob]
+
+
+@dataclass
+class Context:
+    """What a layer gets from its net.
+
+    phase: TRAIN or TEST, for layers that do not say.  seed: of all random numbers (backend/random.py).
+    layout: the memory order of blobs that layers make for themselves.
+    """
+
+    backend: Backend = field(default_factory=active)
+    dtype: Any = np.float32
+    phase: int = TRAIN
+    seed: int = 0
+    layout: Layout | None = None
+    workspace: Workspace | None = None
+
+    def __post_init__(self) -> None:
+        self.layout = self.layout or self.backend.layout()
+        self.workspace = self.workspace or Workspace(self.backend)
+
+
+class Layer:
+    """Base of all layers.
+
+    layer_param: the LayerParameter.  blobs: its learnable blobs.  phase: TRAIN or TEST.
+    loss_weights: one number a top.  param_propagate_down: whether blob j's gradient is wanted.
+    """
+
+    type: ClassVar[str] = ""
+    # How many blobs the type takes: exact, at least, at most; None for any number.
+    exact_bottom: ClassVar[int | None] = None
+    min_bottom: ClassVar[int | None] = None
+    max_bottom: ClassVar[int | None] = None
+    exact_top: ClassVar[int | None] = None
+    min_top: ClassVar[int | None] = None
+    max_top: ClassVar[int | None] = None
+    equal_bottom_top: ClassVar[bool] = False
+    # Whether top i may be bottom i itself.
+    in_place: ClassVar[bool] = False
+    # The user's own code touches the blobs, so they lie in C order whatever the net's rule.
+    c_order: ClassVar[bool] = False
+    # Whether reshape runs before every forward, not only when a bottom's shape changed.
+    always_reshape: ClassVar[bool] = False
+    # Whether a net may add unnamed tops, and every bottom that force_backward may not flag.
+    auto_top: ClassVar[bool] = False
+    not_forced: ClassVar[tuple[int, ...]] = ()
+
+    def __init__(self, layer_param: Any, context: Context | None = None, origin: Origin | None = None) -> None:
+        self.context = context or Context()
+        self.origin = origin or Origin()
+        self.layer_param = caffe_pb2.LayerParameter()
+        self.layer_param.CopyFrom(layer_param)
+        if not self.layer_param.HasField("phase"):
+            self.layer_param.phase = self.context.phase
+        self.phase: int = self.layer_param.phase
+        self.name: str = self.layer_param.name
+        self.blobs: list[Blob] = []
+        self.loss_weights: list[float] = []
+        self.param_propagate_down: list[bool] = []
+        self._bottom_shapes: list[tuple] | None = None
+
+    # --- what a type overrides -----------------------------------------------------------------
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        """Read and check the settings; make the parameter blobs."""
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """Give the tops their shapes."""
+        raise NotImplementedError(f"{type(self).__name__} has no reshape")
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        """Compute the tops' data."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Overwrite the flagged bottoms' diff; add to the parameters' diff."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def state(self) -> dict:
+        """What a snapshot has to keep so that this layer goes on exactly (plain numbers and strings)."""
+        return {}
+
+    def restore(self, state: dict) -> None:
+        """Take up what `state` gave."""
+
+    def close(self) -> None:
+        """Let go of threads and files."""
+
+    # --- what a type uses ----------------------------------------------------------------------
+
+    @property
+    def xp(self) -> Any:
+        """numpy or cupy."""
+        return self.context.backend.xp
+
+    @property
+    def kernels(self) -> Any:
+        """The hot loops (backend/kernels.py) for this device."""
+        return self.context.backend.kernels
+
+    @property
+    def workspace(self) -> Workspace:
+        assert self.context.workspace is not None
+        return self.context.workspace
+
+    def scratch(self, x: Any, name: str = "scratch") -> Any:
+        """An uninitialised array like x that is this layer's until its forward or backward returns."""
+        return self.workspace.like(x, name)
+
+    def new_blob(self, shape: Sequence[int]) -> Blob:
+        """A blob in C order on this net's backend: a parameter, or a layer's own."""
+        return Blob(shape, backend=self.context.backend, dtype=self.context.dtype)
+
+    def new_like_top(self) -> Blob:
+        """An unshaped blob that follows the net's memory order: for what a layer keeps of its tops."""
+        assert self.context.layout is not None
+        return Blob(backend=self.context.backend, dtype=self.context.dtype, layout=self.context.layout)
+
+    def add_parameter(self, shape: Sequence[int], filler: Any, field: str = "weight_filler") -> Blob:
+        """Append a learnable blob and fill it by a FillerParameter.
+
+        field: the filler's name in the prototxt, for the error texts.
+        """
+        blob = self.new_blob(shape)
+        index = len(self.blobs)
+        try:
+            fill(blob, filler, self.context.seed, self.name, index)
+        except MinicaffeError as error:
+            raise self.error(type(error), str(error), field) from error
+        self.blobs.append(blob)
+        return blob
+
+    def error(self, kind: type[MinicaffeError], message: str, field: str = "") -> MinicaffeError:
+        """An exception that says where this layer stands in its file. field: "pooling_param.stride"."""
+        return kind(
+            message,
+            file=self.origin.file,
+            line=self.origin.line_of(field),
+            layer=self.name,
+            layer_type=self.type,
+            field=field,
+        )
+
+    def axis(self, blob: Blob, axis: int, field: str) -> int:
+        """blob.canonical_axis, with this layer and field in the error."""
+        try:
+            return blob.canonical_axis(axis)
+        except ShapeError as error:
+            raise self.error(ShapeError, f"is {axis}: {error}", field) from None
+
+    # --- what a net calls ----------------------------------------------------------------------
+
+    def initialize(self, bottom: Blobs, top: Blobs) -> None:
+        """Check the blob counts, set up, shape the tops, install the loss weights; once."""
+        self.check_blob_counts(len(bottom), len(top))
+        self.setup(bottom, top)
+        self.load_stored_blobs()
+        self.reshape(bottom, top)
+        self._bottom_shapes = [blob.shape for blob in bottom]
+        self.install_loss_weights(top)
+        self.param_propagate_down = self.param_propagate_down or [True] * len(self.blobs)
+
+    def reshape_if_changed(self, bottom: Blobs, top: Blobs) -> None:
+        shapes = [blob.shape for blob in bottom]
+        if self.always_reshape or shapes != self._bottom_shapes:
+            self.reshape(bottom, top)
+            self._bottom_shapes = shapes
+
+    def run_forward(self, bottom: Blobs, top: Blobs) -> Any:
+        """Reshape where needed, compute, and return the layer's loss: sum of top.data * top.diff.
+
+        The loss is a number on the CPU, a 0-d array still on the device on a GPU.
+        """
+        self.reshape_if_changed(bottom, top)
+        self.forward(bottom, top)
+        loss: Any = 0.0
+        for blob, weight in zip(top, self.loss_weights, strict=False):
+            if weight:
+                loss = loss + self.xp.vdot(blob.data, blob.diff)
+        return loss if self.context.backend.is_gpu else float(loss)
+
+    def run_backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        self.backward(top, propagate_down, bottom)
+
+    def check_blob_counts(self, bottoms: int, tops: int) -> None:
+        """Raises GraphError, in Caffe's words, where a type takes other numbers of blobs."""
+        for count, side, verb, end in (
+            (bottoms, "bottom", "takes", "as input"),
+            (tops, "top", "produces", "as output"),
+        ):
+            for limit, words, wrong in (
+                (getattr(self, f"exact_{side}"), "", lambda n, k: n != k),
+                (getattr(self, f"min_{side}"), "at least ", lambda n, k: n < k),
+                (getattr(self, f"max_{side}"), "at most ", lambda n, k: n > k),
+            ):
+                if limit is not None and wrong(count, limit):
+                    text = f"{self.type} Layer {verb} {words}{limit} {side} blob(s) {end}, it has {count}"
+                    raise self.error(GraphError, text)
+        if self.equal_bottom_top and bottoms != tops:
+            text = f"{self.type} Layer produces one top blob as output for each bottom blob input"
+            raise self.error(GraphError, f"{text}, it has {bottoms} bottoms and {tops} tops")
+
+    def load_stored_blobs(self) -> None:
+        """Values that the message itself carries replace what the fillers made."""
+        stored = self.layer_param.blobs
+        if not stored:
+            return
+        if len(stored) != len(self.blobs):
+            text = f"holds {len(stored)} blobs, this layer has {len(self.blobs)}"
+            raise self.error(ShapeError, text, "blobs")
+        for index, (proto, blob) in enumerate(zip(stored, self.blobs, strict=True)):
+            copy_proto_into(self, proto, blob, index)
+        del stored[:]
+
+    def install_loss_weights(self, top: Blobs) -> None:
+        """A top with weight w has its whole diff filled with w: the seed of the gradient."""
+        given = list(self.layer_param.loss_weight)
+        if given and len(given) != len(top):
+            text = f"has {len(given)} entries, must have one for each of the {len(top)} tops, or none"
+            raise self.error(ParamError, text, "loss_weight")
+        self.loss_weights = given or [0.0] * len(top)
+        for blob, weight in zip(top, self.loss_weights, strict=True):
+            if weight:
+                blob.diff[...] = weight
+
+
+class LossLayer(Layer):
+    """A layer whose top is a loss: a scalar, weighted 1 unless loss_weight says otherwise.
+
+    bottom[0]: predictions.  bottom[1]: labels or targets, of the same batch size; no gradient goes there.
+    """
+
+    exact_bottom = 2
+    exact_top = 1
+    auto_top = True
+    not_forced = (1,)
+
+    def initialize(self, bottom: Blobs, top: Blobs) -> None:
+        if not self.layer_param.loss_weight:
+            # Further tops (the probabilities of SoftmaxWithLoss) weigh nothing.
+            self.layer_param.loss_weight.extend([1.0] + [0.0] * (len(top) - 1))
+        super().initialize(bottom, top)
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        predictions, labels = bottom[0].shape, bottom[1].shape
+        if predictions[:1] != labels[:1] or not predictions:
+            text = f"bottom[0] {predictions} and bottom[1] {labels} must have the same first axis, the batch size"
+            raise self.error(ShapeError, text)
+        top[0].reshape()
+
+    def run_backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        for index in self.not_forced:
+            if index < len(propagate_down) and propagate_down[index]:
+                text = f"cannot back-propagate to bottom[{index}], the labels"
+                raise self.error(GraphError, f"{text}: take it out of propagate_down", "propagate_down")
+        super().run_backward(top, propagate_down, bottom)
+
+
+class NeuronLayer(Layer):
+    """One bottom, one top of the same shape, each element on its own."""
+
+    exact_bottom = 1
+    exact_top = 1
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        top[0].reshape_like(bottom[0])
+
+
+def check_labels(layer: Layer, label: Any, classes: int, ignore: int | None) -> None:
+    """Raises DataError for a label outside 0 ... classes - 1 that is not the ignored one."""
+    place = layer.kernels.find_bad_label(label, classes, ignore)
+    if place >= 0:
+        value = float(label.reshape(-1)[place])
+        ignored = "" if ignore is None else f" (or {ignore}, which is ignored)"
+        text = f"bottom[1] holds the label {value:g} at position {place}, must lie between 0 and {classes - 1}{ignored}"
+        raise layer.error(DataError, f"{text}: correct the labels, or the number of classes")
+
+
+def copy_proto_into(layer: Layer, proto: Any, blob: Blob, index: int) -> None:
+    """Load a BlobProto that came inside a LayerParameter."""
+    stored = read_blob(proto.SerializeToString())
+    if not stored.matches(blob.shape):
+        text = f"has shape {shape_text(stored.shape)}, this layer needs {shape_text(blob.shape)}"
+        raise layer.error(ShapeError, text, f"blobs[{index}]")
+    values = np.asarray(stored.data, blob.dtype).reshape(blob.shape)
+    blob.data[...] = blob.backend.xp.asarray(values)
