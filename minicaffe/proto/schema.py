@@ -6,10 +6,12 @@ another package's caffe.proto in the same process does no harm.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import FieldDescriptor
 
 DESCRIPTORS = Path(__file__).with_name("caffe.binpb")
 
@@ -45,3 +47,34 @@ def is_required(field: Any) -> bool:
     if hasattr(type(field), "is_required"):
         return field.is_required
     return field.label == field.LABEL_REQUIRED
+
+
+class Field(NamedTuple):
+    """What reading and writing text asks of a field, taken out of its descriptor once."""
+
+    name: str
+    kind: str  # message, enum, string, bytes, bool, float, double, int32, int64, uint32, uint64
+    repeated: bool
+    required: bool
+    type: Any  # descriptor of the message or enum; None for other kinds
+
+
+@functools.cache
+def fields_of(message: Any) -> dict[str, Field]:
+    """Fields of a message's descriptor, by name, in the order of proto/caffe.proto."""
+    return {
+        field.name: Field(
+            field.name,
+            _KINDS[field.type],
+            is_repeated(field),
+            is_required(field),
+            field.message_type or field.enum_type,
+        )
+        for field in message.fields
+    }
+
+
+_KINDS = {
+    getattr(FieldDescriptor, f"TYPE_{kind.upper()}"): kind
+    for kind in ("message", "enum", "string", "bytes", "bool", "float", "double", "int32", "int64", "uint32", "uint64")
+}
