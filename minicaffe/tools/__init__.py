@@ -1,0 +1,1 @@
+"""Command line tools under Caffe's names, each run as `python -m minicaffe.tools.<name>`."""

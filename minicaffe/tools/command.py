@@ -1,0 +1,27 @@
+"""What every tool's command line shares: errors as one line, an exit status, Ctrl-C without a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from minicaffe.errors import MinicaffeError
+
+
+def run_command(main: Callable[[list[str]], int], argv: list[str] | None = None) -> int:
+    """Exit status of main(argv): 1 with a line on stderr for a MinicaffeError, 130 for Ctrl-C.
+
+    --debug, anywhere in argv, lets the exception through with its traceback.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in argv
+    try:
+        return main([word for word in argv if word != "--debug"])
+    except MinicaffeError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
