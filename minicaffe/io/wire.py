@@ -35,12 +35,13 @@ class Field(NamedTuple):
 class Wire:
     """Walks messages inside one buffer. Positions are offsets into it; nothing is read beyond the `end` given.
 
-    buffer: bytes or a memoryview of bytes.  file, message: what to name in errors ("x.caffemodel", "NetParameter").
+    buffer: bytes or a memoryview of bytes.
+    file, message, layer: what to name in errors ("x.caffemodel", "NetParameter", "conv1").
     All methods raise FormatError where the bytes are no message.
     """
 
-    def __init__(self, buffer: bytes | memoryview, file: str = "", message: str = "message") -> None:
-        self.buffer, self.file, self.message = memoryview(buffer), file, message
+    def __init__(self, buffer: bytes | memoryview, file: str = "", message: str = "message", layer: str = "") -> None:
+        self.buffer, self.file, self.message, self.layer = memoryview(buffer), file, message, layer
 
     def fields(self, start: int = 0, end: int | None = None) -> Iterator[Field]:
         """Each field of the message between two positions."""
@@ -81,6 +82,7 @@ class Wire:
         return FormatError(
             f"Failed to parse {self.message}: at byte {at}, {what}; the file is cut short, damaged or of another kind",
             file=self.file,
+            layer=self.layer,
         )
 
     def _tag(self, at: int, end: int) -> tuple[int, int, int]:
