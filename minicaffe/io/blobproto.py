@@ -1,0 +1,156 @@
+"""BlobProto, the message that a blob is stored in, read without making Python floats. See blobproto_write.
+
+num, channels, height, width = 1..4 (old files)   shape = 7 { dim }   data = 5, diff = 6 (float32)
+double_data = 8, double_diff = 9 (float64): all four packed, one run of little-endian bytes, or one by one
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from minicaffe.blob import checked_shape, shape_text
+from minicaffe.errors import ShapeError
+from minicaffe.io.wire import FIXED32, FIXED64, LEN, Field, Wire
+from minicaffe.io.wire_file import BLOB, open_message
+from minicaffe.proto import caffe_pb2
+
+LEGACY = ("num", "channels", "height", "width")
+DATA, DIFF, SHAPE, DOUBLE_DATA, DOUBLE_DIFF = 5, 6, 7, 8, 9
+FLOAT, DOUBLE = np.dtype("<f4"), np.dtype("<f8")
+# dtype, and the wire type of a value that stands alone.
+_VALUES: dict[int, tuple[np.dtype, int]] = {
+    DATA: (FLOAT, FIXED32),
+    DIFF: (FLOAT, FIXED32),
+    DOUBLE_DATA: (DOUBLE, FIXED64),
+    DOUBLE_DIFF: (DOUBLE, FIXED64),
+}
+
+
+@dataclass
+class StoredBlob:
+    """A blob as a file holds it.
+
+    shape: as stored; four sizes where `legacy`, that is where num, channels, height and width stand in the file.
+    data, diff: of that shape, float32 or float64, read-only views of the file's bytes where these lie in one run.
+    """
+
+    shape: tuple[int, ...]
+    legacy: bool
+    data: np.ndarray
+    diff: np.ndarray | None = None
+
+    def matches(self, shape: Sequence[int]) -> bool:
+        """Whether it may be loaded into a blob of that shape.
+
+        As blob.cpp, ShapeEquals: legacy sizes are compared right-aligned, 1 1 1 N with N and 1 1 M K with M K;
+        a shape of the new kind has to be the same.
+        """
+        shape = tuple(shape)
+        if not self.legacy:
+            return shape == self.shape
+        return len(shape) <= len(LEGACY) and (1,) * (len(LEGACY) - len(shape)) + shape == self.shape
+
+
+def read_binaryproto(path: str | os.PathLike[str]) -> StoredBlob:
+    """The blob in a .binaryproto file: a mean image, or the matrix of an InfogainLoss.
+
+    Raises FileError where the file cannot be read, FormatError where it holds no whole BlobProto.
+    """
+    wire = open_message(path, "BlobProto", BLOB, "give a .binaryproto file, as compute_image_mean writes it")
+    return decode_blob(wire, 0, len(wire.buffer))
+
+
+def read_blob(data: bytes | memoryview) -> StoredBlob:
+    """The BlobProto that makes up `data`. Raises FormatError as decode_blob."""
+    return decode_blob(Wire(data, message="BlobProto"), 0, len(data))
+
+
+def decode_blob(wire: Wire, start: int, end: int) -> StoredBlob:
+    """The BlobProto between two positions of a walked file.
+
+    Raises FormatError where the bytes are no BlobProto, or its values do not fit its shape.
+    """
+    values, rest = _split(wire, start, end)
+    try:
+        header = caffe_pb2.BlobProto.FromString(rest)
+    except DecodeError as error:
+        raise wire.error(start, f"a blob's shape cannot be read ({error})") from error
+    legacy = any(header.HasField(name) for name in LEGACY)
+    shape = tuple(getattr(header, name) for name in LEGACY) if legacy else tuple(header.shape.dim)
+    _check_shape(wire, start, shape)
+    # As blob.cpp, FromProto: double precision wins.
+    data = values.get(DOUBLE_DATA, values.get(DATA, np.empty(0, FLOAT)))
+    diff = values.get(DOUBLE_DIFF, values.get(DIFF))
+    for name, array in (("data", data), ("diff", diff)):
+        if array is not None and array.size != math.prod(shape):
+            raise wire.error(start, f"a blob of shape {shape_text(shape)} has {array.size} values of {name}")
+    return StoredBlob(shape, legacy, data.reshape(shape), None if diff is None else diff.reshape(shape))
+
+
+def _check_shape(wire: Wire, start: int, shape: tuple[int, ...]) -> None:
+    try:
+        # Sizes of 0 left out: the others alone must not overflow either.
+        checked_shape([size or 1 for size in shape])
+    except ShapeError as error:
+        raise wire.error(start, str(error)) from error
+
+
+def _split(wire: Wire, start: int, end: int) -> tuple[dict[int, np.ndarray], bytes]:
+    """The values of each field that has some, flat, and the bytes of all other fields."""
+    runs: dict[int, list[np.ndarray]] = {}
+    rest = []
+    at = start
+    while at < end:
+        field = wire.field(at, end)
+        at = field.end
+        if field.number not in _VALUES:
+            rest.append(wire.raw(field))
+            continue
+        dtype, lone = _VALUES[field.number]
+        if field.wire_type == LEN:
+            runs.setdefault(field.number, []).append(_packed(wire, field, dtype))
+        elif field.wire_type == lone:
+            run, at = _unpacked(wire, field, end, dtype)
+            runs.setdefault(field.number, []).append(run)
+    values = {number: arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for number, arrays in runs.items()}
+    return {number: array for number, array in values.items() if array.size}, b"".join(rest)
+
+
+def _packed(wire: Wire, field: Field, dtype: np.dtype) -> np.ndarray:
+    body = wire.body(field)
+    if len(body) % dtype.itemsize:
+        raise wire.error(field.start, f"{len(body)} bytes are no whole number of {dtype.itemsize}-byte values")
+    return np.frombuffer(body, dtype)
+
+
+def _unpacked(wire: Wire, first: Field, end: int, dtype: np.dtype) -> tuple[np.ndarray, int]:
+    """The values of a run of fields of one number that stand one by one, and the position behind the last."""
+    tag = wire.buffer[first.start]
+    step = first.end - first.start
+    if step != 1 + dtype.itemsize:
+        # A tag longer than it need be, which nobody writes: this value alone.
+        return np.frombuffer(wire.body(first), dtype), first.end
+    whole = (end - first.start) // step * step
+    records = np.frombuffer(
+        wire.buffer[first.start : first.start + whole], np.dtype([("tag", np.uint8), ("value", dtype)])
+    )
+    count = _run_length(records["tag"], tag)
+    return np.ascontiguousarray(records["value"][:count]), first.start + count * step
+
+
+def _run_length(tags: np.ndarray, tag: int) -> int:
+    """How many entries from the first are equal to `tag`."""
+    # Windows that grow: many short runs in one large blob do not each look through all that follows.
+    at, window = 0, 64
+    while at < len(tags):
+        others = np.flatnonzero(tags[at : at + window] != tag)
+        if others.size:
+            return at + int(others[0])
+        at, window = at + window, 2 * window
+    return len(tags)
