@@ -65,11 +65,12 @@ class Storage:
         return self._host
 
     def rebind(self, flat: Any) -> None:
-        """Move into `flat`, a slice of a larger buffer of the same backend; the contents come along."""
+        """Move into `flat`, a zeroed slice of a larger buffer of the same backend; contents come along.
+
+        Memory that was never touched is not touched here either: its pages cost nothing yet.
+        """
         if self.allocated:
             flat[...] = self.device()[: flat.size]
-        else:
-            flat[...] = 0
         self._forget()
         self.capacity = flat.size
         if self.backend.is_gpu:

@@ -24,7 +24,8 @@ from minicaffe.backend.workspace import Workspace
 from minicaffe.blob import Blob, shape_text
 from minicaffe.errors import DataError, GraphError, MinicaffeError, Origin, ParamError, ShapeError
 from minicaffe.fillers import fill
-from minicaffe.io.blobproto import read_blob
+from minicaffe.io.blobproto import decode_blob
+from minicaffe.io.wire import Wire
 from minicaffe.proto import caffe_pb2
 
 TRAIN, TEST = 0, 1
@@ -89,6 +90,7 @@ class Layer:
         self.blobs: list[Blob] = []
         self.loss_weights: list[float] = []
         self.param_propagate_down: list[bool] = []
+        self._fillers: list[tuple[Blob, Any, str]] = []
         self._bottom_shapes: list[tuple] | None = None
 
     # --- what a type overrides -----------------------------------------------------------------
@@ -149,18 +151,24 @@ class Layer:
         return Blob(backend=self.context.backend, dtype=self.context.dtype, layout=self.context.layout)
 
     def add_parameter(self, shape: Sequence[int], filler: Any, field: str = "weight_filler") -> Blob:
-        """Append a learnable blob and fill it by a FillerParameter.
+        """Append a learnable blob, to be filled by a FillerParameter once its net takes memory.
 
         field: the filler's name in the prototxt, for the error texts.
         """
         blob = self.new_blob(shape)
-        index = len(self.blobs)
-        try:
-            fill(blob, filler, self.context.seed, self.name, index)
-        except MinicaffeError as error:
-            raise self.error(type(error), str(error), field) from error
+        self._fillers.append((blob, filler, field))
         self.blobs.append(blob)
         return blob
+
+    def fill_parameters(self) -> None:
+        """Give the parameters their first values: from the fillers, or stored in the message itself."""
+        for index, (blob, filler, field) in enumerate(self._fillers):
+            try:
+                fill(blob, filler, self.context.seed, self.name, index)
+            except MinicaffeError as error:
+                raise self.error(type(error), str(error), field) from error
+        self._fillers.clear()
+        self._load_stored_blobs()
 
     def error(self, kind: type[MinicaffeError], message: str, field: str = "") -> MinicaffeError:
         """An exception that says where this layer stands in its file. field: "pooling_param.stride"."""
@@ -183,10 +191,12 @@ class Layer:
     # --- what a net calls ----------------------------------------------------------------------
 
     def initialize(self, bottom: Blobs, top: Blobs) -> None:
-        """Check the blob counts, set up, shape the tops, install the loss weights; once."""
+        """Check the blob counts, set up, shape the tops, install the loss weights; once.
+
+        Only shapes: the parameters get memory and values in `fill_parameters`.
+        """
         self.check_blob_counts(len(bottom), len(top))
         self.setup(bottom, top)
-        self.load_stored_blobs()
         self.reshape(bottom, top)
         self._bottom_shapes = [blob.shape for blob in bottom]
         self.install_loss_weights(top)
@@ -232,7 +242,7 @@ class Layer:
             text = f"{self.type} Layer produces one top blob as output for each bottom blob input"
             raise self.error(GraphError, f"{text}, it has {bottoms} bottoms and {tops} tops")
 
-    def load_stored_blobs(self) -> None:
+    def _load_stored_blobs(self) -> None:
         """Values that the message itself carries replace what the fillers made."""
         stored = self.layer_param.blobs
         if not stored:
@@ -310,7 +320,8 @@ def check_labels(layer: Layer, label: Any, classes: int, ignore: int | None) -> 
 
 def copy_proto_into(layer: Layer, proto: Any, blob: Blob, index: int) -> None:
     """Load a BlobProto that came inside a LayerParameter."""
-    stored = read_blob(proto.SerializeToString())
+    wire = Wire(proto.SerializeToString(), layer.origin.file, "BlobProto", layer.name)
+    stored = decode_blob(wire, 0, len(wire.buffer))
     if not stored.matches(blob.shape):
         text = f"has shape {shape_text(stored.shape)}, this layer needs {shape_text(blob.shape)}"
         raise layer.error(ShapeError, text, f"blobs[{index}]")

@@ -1,0 +1,42 @@
+"""What the stages of assembly hand on: layer messages, each with the place it was read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from minicaffe.errors import MinicaffeError, Origin
+from minicaffe.proto import caffe_pb2
+
+
+@dataclass
+class LayerSpec:
+    """One LayerParameter and where it stands."""
+
+    param: Any
+    origin: Origin
+
+    @property
+    def name(self) -> str:
+        return self.param.name
+
+    def copy(self) -> LayerSpec:
+        """A copy whose message may be changed."""
+        param = caffe_pb2.LayerParameter()
+        param.CopyFrom(self.param)
+        return LayerSpec(param, self.origin)
+
+    def error(self, kind: type[MinicaffeError], message: str, field: str = "") -> MinicaffeError:
+        return kind(
+            message,
+            file=self.origin.file,
+            line=self.origin.line_of(field),
+            layer=self.param.name,
+            layer_type=self.param.type,
+            field=field,
+        )
+
+
+def layer_specs(params: Iterable[Any], origins: Iterable[Origin]) -> list[LayerSpec]:
+    return [LayerSpec(param, origin) for param, origin in zip(params, origins, strict=True)]
