@@ -1,0 +1,51 @@
+"""The GPU's kernels, in CUDA C through CuPy: twins of backend/kernels.py."""
+
+from minicaffe.backend.gpu.accuracy import accuracy_forward
+from minicaffe.backend.gpu.conv import (
+    add_bias,
+    conv_backward_data,
+    conv_backward_weight,
+    conv_forward,
+    sum_to_channels,
+)
+from minicaffe.backend.gpu.im2col import col2im, im2col
+from minicaffe.backend.gpu.labels import find_bad_label
+from minicaffe.backend.gpu.pooling import (
+    average_pool_backward,
+    average_pool_forward,
+    max_pool_backward,
+    max_pool_backward_index,
+    max_pool_forward,
+    max_pool_index,
+    stochastic_pool_forward,
+    stochastic_pool_test,
+)
+from minicaffe.backend.gpu.softmax import softmax_backward, softmax_forward
+from minicaffe.backend.gpu.softmax_loss import softmax_loss_backward, softmax_loss_forward
+from minicaffe.backend.gpu.update import regularize, sgd_update
+
+__all__ = [
+    "accuracy_forward",
+    "add_bias",
+    "average_pool_backward",
+    "average_pool_forward",
+    "col2im",
+    "conv_backward_data",
+    "conv_backward_weight",
+    "conv_forward",
+    "find_bad_label",
+    "im2col",
+    "max_pool_backward",
+    "max_pool_backward_index",
+    "max_pool_forward",
+    "max_pool_index",
+    "regularize",
+    "sgd_update",
+    "softmax_backward",
+    "softmax_forward",
+    "softmax_loss_backward",
+    "softmax_loss_forward",
+    "stochastic_pool_forward",
+    "stochastic_pool_test",
+    "sum_to_channels",
+]
