@@ -162,11 +162,11 @@ class Layer:
 
     def fill_parameters(self) -> None:
         """Give the parameters their first values: from the fillers, or stored in the message itself."""
-        for index, (blob, filler, field) in enumerate(self._fillers):
+        for index, (blob, filler, name) in enumerate(self._fillers):
             try:
                 fill(blob, filler, self.context.seed, self.name, index)
             except MinicaffeError as error:
-                raise self.error(type(error), str(error), field) from error
+                raise self.error(type(error), str(error), name) from error
         self._fillers.clear()
         self._load_stored_blobs()
 
