@@ -26,8 +26,9 @@ def load(path: Path = DESCRIPTORS) -> Any:
 
 def message_classes(file: Any, module: str) -> dict[str, type]:
     """Class of each message in `file`, by name, as if defined in `module`: pickle finds them there."""
-    # GetMessageClass came with protobuf 4.22; the factory's method, older, is gone from 5 on.
-    create = getattr(message_factory, "GetMessageClass", None) or message_factory.MessageFactory(file.pool).GetPrototype
+    create: Any = getattr(message_factory, "GetMessageClass", None)
+    if create is None:  # before protobuf 4.22
+        create = message_factory.MessageFactory(file.pool).GetPrototype  # type: ignore[attr-defined]
     classes = {name: create(descriptor) for name, descriptor in file.message_types_by_name.items()}
     for message_class in classes.values():
         message_class.__module__ = module
