@@ -1,0 +1,227 @@
+"""Cursors over both kinds of database, and databases that are made anew."""
+
+import os
+import stat
+
+import numpy as np
+import pytest
+
+from minicaffe.errors import DataError, FileError, FormatError, MinicaffeError, ParamError
+from minicaffe.io.database import NOTE_FILE, create_database, open_database
+
+RECORDS = [(b"%03d" % i, b"value %d" % i) for i in range(7)]
+VALUES = [value for _, value in RECORDS]
+
+
+@pytest.fixture(params=["lmdb", "leveldb"])
+def backend(request):
+    pytest.importorskip("plyvel" if request.param == "leveldb" else "lmdb")
+    return request.param
+
+
+@pytest.fixture
+def path(tmp_path, backend):
+    with create_database(tmp_path / "db", backend) as writer:
+        for key, value in reversed(RECORDS):
+            writer.put(key, value)
+    return tmp_path / "db"
+
+
+def test_a_cursor_reads_in_order_of_keys_and_wraps_round(path, backend):
+    with open_database(path, backend) as db:
+        assert len(db) == 7
+        cursor = db.cursor()
+        assert (cursor.index, cursor.epoch) == (0, 0)
+        assert cursor.read(5) == VALUES[:5]
+        assert cursor.keys == [key for key, _ in RECORDS[:5]]
+        assert (cursor.index, cursor.epoch) == (5, 0)
+        # Through the end within one read, and more than once.
+        assert cursor.read(18) == (VALUES * 4)[5:23]
+        assert (cursor.index, cursor.epoch) == (2, 3)
+        assert cursor.read(0) == []
+
+
+def test_cursors_of_one_database_are_independent(path, backend):
+    with open_database(path, backend) as db, open_database(path, backend) as again:
+        one, two, other = db.cursor(), db.cursor(), again.cursor()
+        assert one.read(3) + one.read(3) == VALUES[:6]
+        assert two.read(3) + other.read(2) == VALUES[:3] + VALUES[:2]
+
+
+@pytest.mark.parametrize("by_key", [False, True])
+@pytest.mark.parametrize("before", range(8))
+def test_seek_goes_exactly_where_a_cursor_stood(path, backend, before, by_key):
+    with open_database(path, backend) as db:
+        stood, cursor = db.cursor(), db.cursor()
+        stood.read(7 + before)
+        key = RECORDS[stood.index][0] if by_key and stood.index < 7 else b""
+        cursor.seek(stood.index, stood.epoch, key)
+        for _ in range(3):
+            assert (cursor.index, cursor.epoch) == (stood.index, stood.epoch)
+            assert cursor.read(4) == stood.read(4)
+
+
+def test_seek_notices_another_database(path, backend):
+    with open_database(path, backend) as db:
+        cursor = db.cursor()
+        cursor.seek(8)
+        for _ in range(2):
+            with pytest.raises(DataError, match="db: has no record 8, only 7 records: the database is another one"):
+                cursor.read(1)
+        cursor.seek(2, key=b"0025")
+        with pytest.raises(DataError, match="db: has no record under the key b'0025'"):
+            cursor.read(1)
+        cursor.seek(7)
+        assert cursor.read(1) == VALUES[:1]
+
+
+def test_what_failed_once_is_no_end(path, backend, monkeypatch):
+    with open_database(path, backend) as db:
+        cursor, whole = db.cursor(), db.records
+
+        def damaged(first_key=b"", skip=0):
+            for record in whole(first_key, skip):
+                if record[0] == b"004":
+                    raise FormatError("is damaged")
+                yield record
+
+        monkeypatch.setattr(db, "records", damaged)
+        cursor.seek(0)
+        assert cursor.read(3) == VALUES[:3]
+        for _ in range(3):
+            with pytest.raises(FormatError, match="is damaged"):
+                cursor.read(3)
+        monkeypatch.undo()
+        cursor.seek(cursor.index)
+        assert cursor.read(4) == VALUES[3:]
+
+
+def test_an_empty_database_is_told_when_read(tmp_path, backend):
+    create_database(tmp_path / "db", backend).close()
+    with open_database(tmp_path / "db", backend) as db:
+        assert len(db) == 0
+        with pytest.raises(DataError, match="db: is empty: there is no record to read"):
+            db.cursor().read(1)
+
+
+def test_unknown_backends_are_refused(tmp_path):
+    for call in (open_database, create_database):
+        with pytest.raises(ParamError, match='Unknown database backend "hdf5"; known are lmdb and leveldb'):
+            call(tmp_path / "db", "hdf5")
+
+
+def test_a_note_travels_with_its_database(tmp_path, backend):
+    with create_database(tmp_path / "db", backend, note="Generated digits: é") as writer:
+        writer.put(b"0", b"1")
+    with open_database(tmp_path / "db", backend) as db:
+        assert db.note == "Generated digits: é"
+        assert db.cursor().read(1) == [b"1"]
+
+
+def test_without_a_note_there_is_no_file(path, backend):
+    assert not (path / NOTE_FILE).exists()
+    with open_database(path, backend) as db:
+        assert db.note == ""
+
+
+def test_a_writer_replaces_and_grows(tmp_path, backend):
+    # 32 MiB: an LMDB map doubles twice; several commits by count and by bytes.
+    value = np.random.default_rng(0).bytes(16_000)
+    with create_database(tmp_path / "db", backend) as writer:
+        writer.put(b"0001", b"earlier")
+        writer.commit()
+        for i in range(2100):
+            writer.put(b"%04d" % i, value[i:])
+    with open_database(tmp_path / "db", backend) as db:
+        assert all(found == value[i:] for i, (_, found) in enumerate(db.records()))
+        assert len(db) == 2100
+
+
+def test_large_records_are_committed_before_memory_fills(tmp_path, backend):
+    writer = create_database(tmp_path / "db", backend)
+    value = bytes(20 << 20)
+    for i in range(4):
+        writer.put(b"%d" % i, value)
+    assert len(writer._batch) == 0
+    writer.abort()
+
+
+def test_nothing_lies_under_the_final_name_before_the_end(tmp_path, backend):
+    with create_database(tmp_path / "db", backend) as writer:
+        writer.put(b"0", b"1")
+        writer.commit()
+        assert not (tmp_path / "db").exists()
+    assert os.listdir(tmp_path) == ["db"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_what_fails_leaves_nothing(tmp_path, backend, error):
+    with pytest.raises(error), create_database(tmp_path / "db", backend) as writer:
+        writer.put(b"0", b"1")
+        writer.commit()
+        raise error
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_existing_folder_is_never_replaced(tmp_path, backend):
+    (tmp_path / "db").mkdir()
+    with pytest.raises(FileError, match=r"mkdir .*db failed: it exists already; remove it, or give another name"):
+        create_database(tmp_path / "db", backend)
+    assert os.listdir(tmp_path) == ["db"]
+    # Made by somebody else in the meantime.
+    writer = create_database(tmp_path / "later", backend)
+    (tmp_path / "later").mkdir()
+    with pytest.raises(FileError, match="it exists already"):
+        writer.close()
+    assert sorted(os.listdir(tmp_path)) == ["db", "later"]
+    assert os.listdir(tmp_path / "later") == []
+
+
+def test_a_missing_folder_around_it_is_told(tmp_path, backend):
+    with pytest.raises(
+        FileError, match=r"absent/db: the database cannot be written: No such file.*the folder around it"
+    ):
+        create_database(tmp_path / "absent" / "db", backend)
+
+
+def test_permissions_are_those_of_caffe(path, backend):
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o744 & ~mask
+    if backend == "lmdb":
+        assert stat.S_IMODE((path / "data.mdb").stat().st_mode) == 0o664 & ~mask
+
+
+def test_keys_that_cannot_be_are_told(tmp_path, backend):
+    with create_database(tmp_path / "db", backend) as writer:
+        with pytest.raises(DataError, match="a record needs a key"):
+            writer.put(b"", b"1")
+        writer.put(b"x" * 511, b"1")
+    if backend == "lmdb":
+        writer = create_database(tmp_path / "long", backend)
+        writer.put(b"x" * 512, b"1")
+        with pytest.raises(DataError, match=r"LMDB takes keys of up to 511 bytes, b'x+' has 512"):
+            writer.close()
+        assert os.listdir(tmp_path) == ["db"]
+
+
+def test_writing_a_leveldb_says_what_to_install(tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "plyvel", None)
+    with pytest.raises(MinicaffeError, match=r'writing a LevelDB needs plyvel: pip install "minicaffe\[leveldb\]"'):
+        create_database(tmp_path / "db", "leveldb")
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_libraries_read_what_was_made(path, backend):
+    if backend == "lmdb":
+        import lmdb
+
+        with lmdb.open(str(path), readonly=True, lock=False) as env, env.begin() as transaction:
+            assert list(transaction.cursor()) == RECORDS
+    else:
+        import plyvel
+
+        with plyvel.DB(str(path)) as db:
+            assert list(db) == RECORDS
