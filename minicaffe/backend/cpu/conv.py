@@ -14,6 +14,7 @@ import numpy as np
 
 from minicaffe.backend import layout
 from minicaffe.backend.cpu.im2col import fold, fold_target, padded, unpad, windows
+from minicaffe.backend.cpu.team import TEAM, cut, one_blas_thread
 from minicaffe.backend.geometry import Window
 from minicaffe.backend.workspace import Workspace
 
@@ -24,47 +25,74 @@ TILE_BYTES = 1 << 20
 def conv_forward(x, weight, bias, y, window: Window, group: int, workspace: Workspace) -> None:
     """y = weight @ columns, piece by piece; the bias is added while the piece is in the cache."""
     w = matrices(weight, group)
-    for image, out in pictures(alike(x, y, workspace), y):
-        image = padded(image, window, workspace)
-        for rows in pieces(image, out, window):
-            part = out[:, rows]
-            col = columns(image, window, part, rows, group, workspace)
-            for g in range(group):
-                np.matmul(w[g], col[g], out=channel_group(part, g, group))
-            if bias is not None:
-                part += bias.reshape(-1, *(1,) * (part.ndim - 1))
+    x = alike(x, y, workspace)
+    with one_blas_thread():
+        for image, out in pictures(x, y):
+            image = padded(image, window, workspace)
+
+            def multiply(job, image=image, out=out):
+                thread, rows = job
+                for piece in pieces(image, out, window, rows):
+                    part = out[:, piece]
+                    col = columns(image, window, part, piece, group, workspace, thread)
+                    for g in range(group):
+                        np.matmul(w[g], col[g], out=channel_group(part, g, group))
+                    if bias is not None:
+                        part += bias.reshape(-1, *(1,) * (part.ndim - 1))
+
+            TEAM.run(multiply, list(enumerate(cut(out.shape[1], out.size * 8))))
 
 
 def conv_backward_data(dy, weight, dx, window: Window, group: int, workspace: Workspace) -> None:
     """columns of dx = weight.T @ dy, piece by piece, folded back onto the image."""
     w = matrices(weight, group).transpose(0, 2, 1)
-    for image, out in pictures(dx, alike(dy, dx, workspace)):
-        if window.is_pointwise:
-            for g in range(group):
-                np.matmul(w[g], channel_group(out, g, group), out=channel_group(image, g, group))
-            continue
-        sums = fold_target(image, window, workspace)
-        for rows in pieces(image, out, window):
-            part = out[:, rows]
-            col = column_memory(image, window, part, group, workspace)
-            for g in range(group):
-                np.matmul(w[g], channel_group(part, g, group), out=col[g])
-            fold(by_tap(col, window, part), window, sums[:, rows.start * window.stride[0] :] if rows.start else sums)
-        unpad(sums, window, image)
+    dy = alike(dy, dx, workspace)
+    with one_blas_thread():
+        for image, out in pictures(dx, dy):
+            sums = image if window.is_pointwise else fold_target(image, window, workspace)
+
+            def multiply(job, sums=sums, out=out):
+                thread, (g, channels) = job
+                taps = slice(channels.start * window.taps, channels.stop * window.taps)
+                wt, into = w[g][taps], channel_slice(sums, g, group)[channels]
+                dy_g = channel_slice(out, g, group)
+                if window.is_pointwise:
+                    np.matmul(wt, as_matrix(dy_g), out=as_matrix(into))
+                    return
+                for piece in pieces(into, out, window):
+                    part = dy_g[:, piece]
+                    col = column_memory(into.shape[0], window, part, 1, workspace, thread)
+                    np.matmul(wt, as_matrix(part), out=col[0])
+                    fold(by_tap(col, window, part), window, into[:, piece.start * window.stride[0] :])
+
+            TEAM.run(multiply, channel_jobs(image.shape[0], group, out.size * 8))
+            unpad(sums, window, image)
 
 
 def conv_backward_weight(x, dy, dweight, window: Window, group: int, workspace: Workspace) -> None:
     """dweight += dy @ columns.T, summed over the pieces."""
     dw = matrices(dweight, group)
-    product = workspace.array("kernel:dweight", dw.shape[1:], dw.dtype)
-    for image, out in pictures(alike(x, dy, workspace), dy):
-        image = padded(image, window, workspace)
-        for rows in pieces(image, out, window):
-            part = out[:, rows]
-            col = columns(image, window, part, rows, group, workspace)
-            for g in range(group):
-                np.matmul(channel_group(part, g, group), col[g].T, out=product)
-                dw[g] += product
+    x = alike(x, dy, workspace)
+    with one_blas_thread():
+        for image, out in pictures(x, dy):
+            image = padded(image, window, workspace)
+            rows = cut(out.shape[1], out.size * 8)
+            sums = workspace.array("kernel:dweight", (len(rows), 2, *dw.shape), dw.dtype)
+
+            def multiply(job, image=image, out=out, sums=sums):
+                thread, rows = job
+                total, product = sums[thread]
+                total.fill(0)
+                for piece in pieces(image, out, window, rows):
+                    part = out[:, piece]
+                    col = columns(image, window, part, piece, group, workspace, thread)
+                    for g in range(group):
+                        np.matmul(channel_group(part, g, group), col[g].T, out=product[g])
+                    total += product
+
+            TEAM.run(multiply, list(enumerate(rows)))
+            for total, _ in sums:
+                dw += total
 
 
 def add_bias(y: np.ndarray, bias: np.ndarray) -> None:
@@ -98,29 +126,31 @@ def pictures(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndar
         yield from zip(x, y, strict=True)
 
 
-def pieces(image: np.ndarray, out: np.ndarray, window: Window) -> Iterator[slice]:
-    """Runs of output rows whose columns fit TILE_BYTES; at least a row each."""
-    height = out.shape[1]
+def pieces(image: np.ndarray, out: np.ndarray, window: Window, rows: slice | None = None) -> Iterator[slice]:
+    """Runs of output rows (all, or those of `rows`) whose columns fit TILE_BYTES; at least a row each."""
+    rows = rows or slice(0, out.shape[1])
     row_bytes = image.shape[0] * window.taps * math.prod(out.shape[2:]) * out.itemsize
-    step = height if window.is_pointwise else max(1, TILE_BYTES // max(1, row_bytes))
-    for first in range(0, height, step):
-        yield slice(first, min(first + step, height))
+    step = max(1, TILE_BYTES // max(1, row_bytes))
+    if window.is_pointwise:
+        step = max(1, rows.stop - rows.start)
+    for first in range(rows.start, rows.stop, step):
+        yield slice(first, min(first + step, rows.stop))
 
 
-def columns(image, window: Window, part, rows: slice, group: int, workspace: Workspace) -> np.ndarray:
+def columns(image, window: Window, part, rows: slice, group: int, workspace: Workspace, thread: int) -> np.ndarray:
     """The unfolded windows of one piece: (group, C / group * taps, outputs).  `image` is padded."""
     if window.is_pointwise:
         return image[:, rows].reshape(group, image.shape[0] // group, -1)
-    col = column_memory(image, window, part, group, workspace)
+    col = column_memory(image.shape[0], window, part, group, workspace, thread)
     first = image[:, rows.start * window.stride[0] :]
     output = part.shape[1 : 1 + len(window.kernel)]
     np.copyto(col.reshape(image.shape[0], *window.kernel, *part.shape[1:]), windows(first, window, output))
     return col
 
 
-def column_memory(image, window: Window, part, group: int, workspace: Workspace) -> np.ndarray:
-    rows = image.shape[0] // group * window.taps
-    return workspace.array("kernel:col", (group, rows, math.prod(part.shape[1:])), image.dtype)
+def column_memory(channels: int, window: Window, part, group: int, workspace: Workspace, thread: int) -> np.ndarray:
+    shape = (group, channels // group * window.taps, math.prod(part.shape[1:]))
+    return workspace.array(f"kernel:col{thread}", shape, part.dtype)
 
 
 def by_tap(col: np.ndarray, window: Window, part: np.ndarray) -> np.ndarray:
@@ -133,12 +163,28 @@ def matrices(weight: np.ndarray, group: int) -> np.ndarray:
     return weight.reshape(group, weight.shape[0] // group, -1)
 
 
-def channel_group(part: np.ndarray, g: int, group: int) -> np.ndarray:
-    """Group g of the channels of (O, rows, ...), as the matrix (O / group, outputs); a view."""
+def channel_slice(part: np.ndarray, g: int, group: int) -> np.ndarray:
+    """Group g of the channels of (O, ...)."""
     size = part.shape[0] // group
-    matrix = part[g * size : (g + 1) * size].view()
-    matrix.shape = (size, math.prod(part.shape[1:]))
+    return part[g * size : (g + 1) * size]
+
+
+def as_matrix(part: np.ndarray) -> np.ndarray:
+    """(O, rows, ...) as (O, outputs), a view: the rows of a piece lie side by side."""
+    matrix = part.view()
+    matrix.shape = (part.shape[0], math.prod(part.shape[1:]))
     return matrix
+
+
+def channel_group(part: np.ndarray, g: int, group: int) -> np.ndarray:
+    return as_matrix(channel_slice(part, g, group))
+
+
+def channel_jobs(channels: int, group: int, work: int) -> list[tuple[int, tuple[int, slice]]]:
+    """(thread, (group, channels of it)): the input channels, cut for the team."""
+    if group > 1:
+        return [(g, (g, slice(0, channels // group))) for g in range(group)]
+    return [(thread, (0, span)) for thread, span in enumerate(cut(channels, work))]
 
 
 def alike(x: np.ndarray, y: np.ndarray, workspace: Workspace) -> np.ndarray:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from minicaffe.backend import layout
+from minicaffe.backend.cpu.team import TEAM, cut
 from minicaffe.backend.geometry import Window
 from minicaffe.backend.kernels import LOWEST
 from minicaffe.backend.workspace import Workspace
@@ -21,16 +22,27 @@ def taps(x: np.ndarray, window: Window, *outputs: np.ndarray) -> Iterator[tuple]
             yield tap, part, *(output[(..., *places)] for output in outputs)
 
 
+def by_channels(function: Callable[..., None], x: np.ndarray, *arrays: np.ndarray) -> None:
+    """function(x, *arrays), the channels shared out over the team. All arrays are (N, C, ...)."""
+    spans = cut(x.shape[1], x.size)
+    TEAM.run(lambda span: function(*(array[:, span] for array in (x, *arrays))), spans)
+
+
 def max_pool_forward(x: np.ndarray, window: Window, y: np.ndarray, winner: np.ndarray, workspace: Workspace) -> None:
     """The running maximum; a later tap wins only where it is strictly greater."""
-    y.fill(LOWEST)
-    winner.fill(0)
-    above = workspace.array("kernel:above", y.shape, bool, layout.order_of(y))
-    for tap, pixels, best, won, more in taps(x, window, y, winner, above):
-        np.greater(pixels, best, out=more)
-        np.fmax(best, pixels, out=best)
-        # Later taps have greater numbers, so the last to be strictly greater is the maximum so far.
-        np.maximum(won, more.view(np.uint8) * won.dtype.type(tap + 1), out=won)
+    above = workspace.array("kernel:above", y.shape, winner.dtype, layout.order_of(y))
+
+    def pool(x, y, winner, above):
+        y.fill(LOWEST)
+        winner.fill(0)
+        for tap, pixels, best, won, more in taps(x, window, y, winner, above):
+            np.greater(pixels, best, out=more, casting="unsafe")
+            np.fmax(best, pixels, out=best)
+            # Later taps have greater numbers: the last to be strictly greater is the maximum so far.
+            np.multiply(more, won.dtype.type(tap + 1), out=more)
+            np.maximum(won, more, out=won)
+
+    by_channels(pool, x, y, winner, above)
 
 
 def max_pool_index(winner: np.ndarray, window: Window, image: tuple[int, ...], index: np.ndarray) -> None:
@@ -46,14 +58,18 @@ def max_pool_backward(dy: np.ndarray, winner: np.ndarray, window: Window, dx: np
     disjoint = all(k <= s for k, s in zip(window.kernel, window.stride, strict=True))
     share = workspace.like(dy, "kernel:share")
     mine = workspace.array("kernel:mine", dy.shape, bool, layout.order_of(dy))
-    dx.fill(0)
-    for tap, into, gradient, won, is_mine, part in taps(dx, window, dy, winner, mine, share):
-        np.equal(won, tap + 1, out=is_mine)
-        if disjoint:
-            np.multiply(gradient, is_mine, out=into)
-        else:
-            np.multiply(gradient, is_mine, out=part)
-            np.add(into, part, out=into)
+
+    def unpool(dx, dy, winner, mine, share):
+        dx.fill(0)
+        for tap, into, gradient, won, is_mine, part in taps(dx, window, dy, winner, mine, share):
+            np.equal(won, tap + 1, out=is_mine)
+            if disjoint:
+                np.multiply(gradient, is_mine, out=into)
+            else:
+                np.multiply(gradient, is_mine, out=part)
+                np.add(into, part, out=into)
+
+    by_channels(unpool, dx, dy, winner, mine, share)
 
 
 def max_pool_backward_index(dy: np.ndarray, index: np.ndarray, dx: np.ndarray) -> None:
@@ -64,20 +80,30 @@ def max_pool_backward_index(dy: np.ndarray, index: np.ndarray, dx: np.ndarray) -
 
 
 def average_pool_forward(x: np.ndarray, window: Window, y: np.ndarray, workspace: Workspace) -> None:
-    y.fill(0)
-    for _, pixels, total in taps(x, window, y):
-        total += pixels
-    with np.errstate(invalid="ignore", divide="ignore"):
-        np.divide(y, window_areas(window, x.shape[2:], y), out=y)
+    areas = window_areas(window, x.shape[2:], y)
+
+    def pool(x, y):
+        y.fill(0)
+        for _, pixels, total in taps(x, window, y):
+            total += pixels
+        with np.errstate(invalid="ignore", divide="ignore"):
+            np.divide(y, areas, out=y)
+
+    by_channels(pool, x, y)
 
 
 def average_pool_backward(dy: np.ndarray, window: Window, dx: np.ndarray, workspace: Workspace) -> None:
     share = workspace.like(dy, "kernel:share")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        np.divide(dy, window_areas(window, dx.shape[2:], dy), out=share)
-    dx.fill(0)
-    for _, into, gradient in taps(dx, window, share):
-        into += gradient
+    areas = window_areas(window, dx.shape[2:], dy)
+
+    def unpool(dx, dy, share):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            np.divide(dy, areas, out=share)
+        dx.fill(0)
+        for _, into, gradient in taps(dx, window, share):
+            into += gradient
+
+    by_channels(unpool, dx, dy, share)
 
 
 def window_areas(window: Window, image: tuple[int, ...], y: np.ndarray) -> np.ndarray:

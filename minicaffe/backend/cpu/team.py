@@ -1,0 +1,118 @@
+"""A team of threads that shares the work of one kernel call.
+
+NumPy lets go of Python's lock inside its loops, so two threads can copy, compare and multiply at the
+same time. A kernel cuts its work into parts by shape alone, never by timing, so results do not depend
+on who was faster. While the team works each thread calls BLAS for itself: its own threads are off
+(`one_blas_thread`), which is faster than letting them share each small product, too.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+# Below this many values a call is not worth waking a thread for (measured: docs/performance.md).
+SMALLEST_SHARED_WORK = 1 << 15
+
+
+def default_size() -> int:
+    """MINICAFFE_NUM_THREADS, or the processors this process may use, at most 8."""
+    asked = os.environ.get("MINICAFFE_NUM_THREADS", "")
+    if asked.isdigit() and int(asked):
+        return int(asked)
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+class Team:
+    """`size` threads, the caller's among them; the others start with the first shared call."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._work: list[queue.SimpleQueue] = []
+        self._done: queue.SimpleQueue = queue.SimpleQueue()
+        self._lock = threading.Lock()
+
+    def run(self, function: Callable[..., Any], parts: Sequence[Any]) -> None:
+        """function(part) for every part; returns when all are done. Exceptions come through.
+
+        Parts go to threads round robin. A call from inside a part, or while another thread has the
+        team, runs its parts one after the other.
+        """
+        if len(parts) < 2 or self.size < 2 or not self._lock.acquire(blocking=False):
+            for part in parts:
+                function(part)
+            return
+        try:
+            self._share(function, parts)
+        finally:
+            self._lock.release()
+
+    def _share(self, function: Callable[..., Any], parts: Sequence[Any]) -> None:
+        while len(self._work) < self.size - 1:
+            self._start()
+        helpers = min(self.size, len(parts)) - 1
+        for i in range(helpers):
+            self._work[i].put((function, parts[i + 1 :: helpers + 1]))
+        error = attempt(function, parts[:: helpers + 1])
+        for _ in range(helpers):
+            error = self._done.get() or error
+        if error is not None:
+            raise error
+
+    def _start(self) -> None:
+        work: queue.SimpleQueue = queue.SimpleQueue()
+        self._work.append(work)
+        threading.Thread(target=serve, args=(work, self._done), name="minicaffe kernel", daemon=True).start()
+
+
+def serve(work: queue.SimpleQueue, done: queue.SimpleQueue) -> None:
+    while True:
+        done.put(attempt(*work.get()))
+
+
+def attempt(function: Callable[..., Any], parts: Sequence[Any]) -> BaseException | None:
+    try:
+        for part in parts:
+            function(part)
+    except BaseException as error:  # handed to the caller's thread, which raises it
+        return error
+    return None
+
+
+TEAM = Team(default_size())
+
+
+def cut(size: int, work: int) -> list[slice]:
+    """range(size) in as many slices as there are threads; one slice if `work` values are too few to share."""
+    count = min(TEAM.size, size) if work >= SMALLEST_SHARED_WORK else 1
+    bounds = [size * i // max(1, count) for i in range(count + 1)]
+    return [slice(a, b) for a, b in pairwise(bounds)]
+
+
+_blas: list[Any] | None = None
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Inside, BLAS uses one thread a call; afterwards as many as before."""
+    global _blas
+    if TEAM.size < 2:
+        yield
+        return
+    if _blas is None:
+        from threadpoolctl import ThreadpoolController
+
+        _blas = ThreadpoolController().select(user_api="blas").lib_controllers
+    before = [library.get_num_threads() for library in _blas]
+    for library in _blas:
+        library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for library, count in zip(_blas, before, strict=True):
+            library.set_num_threads(count)
