@@ -5,5 +5,7 @@
 # PYTHON names the interpreter, "python" by default.
 set -e
 
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-exec "${PYTHON:-python}" -m minicaffe.tools.fetch_mnist --to data/mnist "$@"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# The folder of the caller stays the current one: --from may be relative to it.
+export PYTHONPATH="$here/../..${PYTHONPATH:+:$PYTHONPATH}"
+exec "${PYTHON:-python}" -m minicaffe.tools.fetch_mnist --to "$here" "$@"

@@ -25,3 +25,8 @@ def run_command(main: Callable[[list[str]], int], argv: list[str] | None = None)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+
+
+def say(text: str) -> None:
+    """Tell the user something, at once, on stderr."""
+    print(text, file=sys.stderr, flush=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from minicaffe.errors import FileError, FormatError
 from minicaffe.io.atomic import atomic_write, remove_stale
-from minicaffe.tools.command import run_command
+from minicaffe.tools.command import run_command, say
 from minicaffe.tools.download import Limits, fetch_from_mirrors, mirrors_from, unpack_gzip
 from minicaffe.tools.mnist_files import FILES, MARKER, MnistFile, State, marker_text, md5, state_of
 
@@ -53,7 +53,7 @@ def fetch(
             return _fall_back(folder, states, seed)
         _put(folder, contents)
     (folder / MARKER).unlink(missing_ok=True)
-    _say(f"{folder}: the four MNIST files are there and have the right checksums")
+    say(f"{folder}: the four MNIST files are there and have the right checksums")
     return State.REAL
 
 
@@ -80,7 +80,7 @@ def _real_files(
     mirrors = list(MIRRORS if mirrors is None else mirrors)
     contents = {}
     for file in missing:
-        data = _packed_beside(folder, file) or fetch_from_mirrors(file, mirrors, limits or Limits(), _say)
+        data = _packed_beside(folder, file) or fetch_from_mirrors(file, mirrors, limits or Limits(), say)
         if data is None:
             return None
         contents[file.name] = data
@@ -91,7 +91,7 @@ def _from_folder(source: Path, file: MnistFile) -> bytes:
     """One file, plain or as .gz, of the folder that the user named."""
     for path in (source / file.name, source / f"{file.name}.gz"):
         if path.exists():
-            _say(f"taking {path}")
+            say(f"taking {path}")
             return _checked(path, file)
     raise FileError(
         f"has neither {file.name} nor {file.name}.gz; --from and MINICAFFE_MNIST_DIR name a folder with MNIST's "
@@ -108,7 +108,7 @@ def _packed_beside(folder: Path, file: MnistFile) -> bytes | None:
     try:
         return _checked(path, file)
     except FormatError as error:
-        _say(f"{error}; left alone")
+        say(f"{error}; left alone")
         return None
 
 
@@ -140,9 +140,9 @@ def _fall_back(folder: Path, states: dict[MnistFile, State], seed: int) -> State
             file=str(folder),
         )
     if set(states.values()) != {State.GENERATED}:
-        _say("no mirror gave MNIST: drawing 70,000 digits in its place")
+        say("no mirror gave MNIST: drawing 70,000 digits in its place")
         generate(folder, seed)
-    _say(_WARNING)
+    say(_WARNING)
     return State.GENERATED
 
 
@@ -170,11 +170,7 @@ def _set_aside(path: Path) -> None:
     while (kept := path.with_name(f"unknown{number}-{path.name}")).exists():
         number += 1
     path.rename(kept)
-    _say(f"WARNING: {path} was not MNIST's file (wrong MD5); kept as {kept.name}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    say(f"WARNING: {path} was not MNIST's file (wrong MD5); kept as {kept.name}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,0 +1,134 @@
+"""Make a database of MNIST's digits: `python -m minicaffe.tools.convert_mnist_data [--backend B] IMAGES LABELS DB`.
+
+As Caffe's convert_mnist_data: keys are eight digits ("00000000"), values are Datum messages with one channel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from minicaffe.errors import DataError, FileError, MinicaffeError
+from minicaffe.io import idx
+from minicaffe.io.database import BACKENDS, NOTE_FILE, create_database, open_database
+from minicaffe.proto import caffe_pb2
+from minicaffe.tools.command import run_command, say
+from minicaffe.tools.mnist_files import note_of
+
+COMMIT_EVERY = 1000
+# What an LMDB and a LevelDB put into their folders.
+_DATABASE_FILES = re.compile(
+    rf"data\.mdb|lock\.mdb|CURRENT|LOCK|LOG(\.old)?|MANIFEST-\d+|\d+\.(ldb|sst|log|dbtmp)|{re.escape(NOTE_FILE)}"
+)
+
+
+def convert(images_path: Path, labels_path: Path, target: Path, backend: str = "lmdb", update: bool = False) -> bool:
+    """Write the digits of two IDX files into a new database; True where it was written.
+
+    update: where `target` holds a database already, keep it if it is complete and of these digits (False is
+    returned), and make it anew if not; without `update` an existing target is refused.
+    A database of generated digits carries their warning as its note.
+    Raises FileError, FormatError or DataError, as the files or the target are at fault.
+    """
+    images, labels = idx.read_pair(images_path, labels_path)
+    if not len(images):
+        raise DataError("holds no images, and a database without records is of no use", file=str(images_path))
+    note = note_of(images_path)
+    if target.exists():
+        if not update:
+            raise FileError("is there already; delete it, or add --update to keep or replace it", file=str(target))
+        if _is_complete(target, backend, note, images, labels):
+            say(f"{target}: complete, left as it is")
+            return False
+        _remove(target)
+    _write(target, backend, note, images, labels)
+    return True
+
+
+def records(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of each digit."""
+    _, height, width = images.shape
+    # As convert_mnist_data.cpp: a label byte is a signed char, so that 200 becomes -56.
+    for i, (image, label) in enumerate(zip(images, labels.view(np.int8).tolist(), strict=True)):
+        datum = caffe_pb2.Datum(channels=1, height=height, width=width, data=image.tobytes(), label=label)
+        yield b"%08d" % i, datum.SerializeToString()
+
+
+def _write(target: Path, backend: str, note: str, images: np.ndarray, labels: np.ndarray) -> None:
+    from tqdm import tqdm
+
+    say(f"{target}: writing {len(images)} digits of {images.shape[1]}x{images.shape[2]} ({backend})")
+    if note:
+        say(f"{target}: WARNING: {note}")
+    bar = tqdm(total=len(images), unit="digits", leave=False, disable=not sys.stderr.isatty())
+    with bar, create_database(target, backend, note=note) as writer:
+        for count, (key, value) in enumerate(records(images, labels), 1):
+            writer.put(key, value)
+            if count % COMMIT_EVERY == 0:
+                writer.commit()
+                bar.update(COMMIT_EVERY)
+
+
+def _is_complete(target: Path, backend: str, note: str, images: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether the database holds these digits, all of them and no others, and the right note."""
+    try:
+        with open_database(target, backend) as database:
+            if database.note != note:
+                say(f"{target}: of other digits, made anew")
+                return False
+            if all(found == wanted for found, wanted in zip_longest(database.records(), records(images, labels))):
+                return True
+            say(f"{target}: incomplete or of other digits, made anew")
+    except MinicaffeError as error:
+        say(f"{error}; made anew")
+    return False
+
+
+def _remove(target: Path) -> None:
+    """Delete a database, and nothing that is not one."""
+    if not target.is_dir():
+        raise FileError("is to be made anew, but is a file; move it away", file=str(target))
+    others = [path.name for path in target.iterdir() if not _DATABASE_FILES.fullmatch(path.name)]
+    if others:
+        raise FileError(
+            f"is to be made anew, but holds {others[0]}, which is no part of a database; move that away, "
+            "or give the database another name",
+            file=str(target),
+        )
+    try:
+        shutil.rmtree(target)
+    except OSError as error:
+        raise FileError(f"cannot be removed: {error.strerror or error}", file=str(target)) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="convert_mnist_data", description="Make a database of MNIST's digits.")
+    # Caffe's flags have one dash; both are taken.
+    parser.add_argument("--backend", "-backend", choices=BACKENDS, default="lmdb", help="default: %(default)s")
+    parser.add_argument(
+        "--update",
+        "-update",
+        action="store_true",
+        help="keep DB if it is complete and of these digits, else replace it",
+    )
+    parser.add_argument("images", type=Path, metavar="IMAGES", help="IDX file, plain or .gz")
+    parser.add_argument("labels", type=Path, metavar="LABELS", help="IDX file, plain or .gz")
+    parser.add_argument("target", type=Path, metavar="DB", help="folder to make")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    convert(arguments.images, arguments.labels, arguments.target, arguments.backend, arguments.update)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
