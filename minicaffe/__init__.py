@@ -1,5 +1,21 @@
 """minicaffe: Caffe 1.0 in Python, on NumPy and CuPy. `import minicaffe as caffe` offers pycaffe's names."""
 
+from minicaffe.backend import set_device, set_mode_cpu, set_mode_gpu
+from minicaffe.backend.random import set_random_seed
+from minicaffe.layers import layer_type_list
+from minicaffe.net.net import Net
 from minicaffe.version import __version__
 
-__all__ = ["__version__"]
+TRAIN, TEST = 0, 1
+
+__all__ = [
+    "TEST",
+    "TRAIN",
+    "Net",
+    "__version__",
+    "layer_type_list",
+    "set_device",
+    "set_mode_cpu",
+    "set_mode_gpu",
+    "set_random_seed",
+]
