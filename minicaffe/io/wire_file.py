@@ -110,9 +110,10 @@ def kind_of(wire: Wire) -> str | None:
     seen = {(field.number, field.wire_type) for field in islice(wire.fields(), 8)}
     if {(1, LEN), (100, LEN)} & seen:
         return WEIGHTS
-    if {(2, VARINT), (5, LEN), (5, FIXED32)} & seen:
-        return BLOB
-    return SOLVER_STATE if (1, VARINT) in seen else None
+    a_state, a_blob = {(2, LEN), (3, LEN)} & seen, {(2, VARINT), (5, LEN), (5, FIXED32)} & seen
+    if (1, VARINT) in seen and (a_state or not a_blob):
+        return SOLVER_STATE
+    return BLOB if a_blob else None
 
 
 def _fill(file, data: memoryview) -> int:
