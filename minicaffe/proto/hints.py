@@ -34,7 +34,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def about_field(name: str, around: Sequence[Any]) -> str:
-    """What is wrong with `name`, and what to write instead.
+    """What is wrong with `name`, which `around[-1]` does not have, and what to write instead.
 
     around: the messages that the name stands in, the outermost first.
     """
@@ -45,13 +45,26 @@ def about_field(name: str, around: Sequence[Any]) -> str:
     moved = _MOVED.get((message.DESCRIPTOR.name, plain))
     if exact or moved:
         return f"{wrong}; write {exact[0] if exact else moved}"
-    if places := _elsewhere(plain, around):
+    places = _elsewhere(plain, around)
+    # `type` in a net is a layer's that has closed too early; `layer` in a solver is a net's.
+    other = _other_file(name, message) if len(around) == 1 else ""
+    if other and not (places and other == "SolverParameter"):
+        return f"{wrong}, but of {other}; this looks like another sort of file"
+    if places:
         return f"{wrong}; it belongs in {' or '.join(places)}"
     if close := nearest(name, fields):
         return f"{wrong}; did you mean {close}?"
     if len(fields) <= 12:
         return f"{wrong}, which has {', '.join(fields)}"
     return f"{wrong}, nor is one like it; remove it"
+
+
+def _other_file(name: str, message: Any) -> str:
+    """The message of a whole file that has the field, where `message` is the other: a solver read as a net."""
+    for other in ("SolverParameter", "NetParameter"):
+        if other != message.DESCRIPTOR.name and name in fields_of(message.DESCRIPTOR.file.message_types_by_name[other]):
+            return other
+    return ""
 
 
 def _elsewhere(plain: str, around: Sequence[Any]) -> list[str]:

@@ -42,6 +42,7 @@ WRONG_NETS = [
         "2:1: layer[0].layer is not a field of LayerParameter; it belongs in the net around it; "
         "see whether a closing } is missing before",
     ),
+    ("net: 'net.prototxt'", "net is not a field of NetParameter, but of SolverParameter; this looks like another sort"),
     # Fields of another age.
     ("layer { blobs_lr: 1 }", "; write param { lr_mult: ... }, one for each parameter blob"),
     ("layer { weight_decay: 1 }", "; write param { decay_mult: ... }, one for each parameter blob"),
@@ -137,6 +138,8 @@ def test_a_wrong_net(text, expected):
         ("lr: 1", "; write base_lr"),
         ("max_iters: 1", "; did you mean max_iter?"),
         ("solver_mode: CUDA", "solver_mode is CUDA, must be CPU or GPU"),
+        ('layer { name: "a" }', "; this looks like another sort of file"),
+        ("frobnicate: 1", "frobnicate is not a field of SolverParameter, nor is one like it; remove it"),
         ("net: lenet", 'net is lenet, must be text in quotes: "lenet"'),
         ('net_param { layer { name: "a" top: 1 } }', '1:36: layer "a": top[0] is 1, must be text in quotes: "1"'),
     ],

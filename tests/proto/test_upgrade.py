@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings, strategies as st
+from proto_messages import messages
 
 from minicaffe.errors import FileError, GraphError, MinicaffeError, Origin, ParamError
 from minicaffe.proto import caffe_pb2, v0, v1
@@ -438,3 +440,18 @@ def test_a_v0_layer_cut_short_is_refused(old):
     for end in range(8, len(whole) - 1, 7):
         with pytest.raises(MinicaffeError):
             parse_net(whole[:end])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(messages(caffe_pb2.V1LayerParameter), max_size=3), st.lists(st.sampled_from(["", "a", "x"]), max_size=2)
+)
+def test_any_old_net_is_upgraded_or_refused(old, inputs):
+    try:
+        source = upgrade_net(caffe_pb2.NetParameter(layers=old, input=inputs), file="f")
+    except MinicaffeError as error:
+        assert error.file == "f"
+        return
+    assert not source.param.layers and not source.param.input
+    assert len(source.origins) == len(source.indices) == len(source.param.layer)
+    assert source.upgraded == bool(old or inputs)
