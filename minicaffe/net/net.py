@@ -17,6 +17,7 @@ from minicaffe.layers.base import Context, Layer
 from minicaffe.net import weights as weight_files
 from minicaffe.net.build import assemble
 from minicaffe.net.debug import DebugInfo
+from minicaffe.net.private_names import PrivateNames
 from minicaffe.net.spec import layer_specs
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.upgrade import NetSource, read_net
@@ -24,7 +25,7 @@ from minicaffe.proto.upgrade import NetSource, read_net
 Hook = Callable[[int], Any]
 
 
-class Net:
+class Net(PrivateNames):
     """A net, built from a prototxt for one phase.
 
         net = Net("lenet.prototxt", caffe.TEST, weights="lenet.caffemodel")

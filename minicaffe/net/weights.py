@@ -1,4 +1,4 @@
-"""Weights of a net: copied from a file, shared with another net, saved. As net.cpp, CopyTrainedLayersFrom and ToProto."""
+"""Weights of a net: copied from a file, shared with another net, saved. As net.cpp, CopyTrainedLayersFrom, ToProto."""
 
 from __future__ import annotations
 
