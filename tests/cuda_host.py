@@ -24,6 +24,8 @@ import numpy as np
 SHIM = Path(__file__).with_name("cuda_host_shim.h")
 SIGNATURE = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
 
+DTYPES = {"float": "float32", "double": "float64", "unsigned char": "uint8", "int": "int32", "long long": "int64"}
+
 # What the open types of a kernel are settled to before anyone asks; other choices are compiled when they come.
 VARIANTS = {"T": ("float32", "float64"), "W": ("uint8", "int32"), "AXES": (1, 2, 3)}
 
@@ -45,8 +47,6 @@ class Function:
 
     def __call__(self, grid: int, block: int, arguments: list[int], reverse: bool = False) -> None:
         """Run every thread of every block, the last one first if `reverse`.  arguments: addresses of the values."""
-        if len(arguments) != len(self.parameters):
-            raise TypeError(f"{self.name} takes {len(self.parameters)} arguments, got {len(arguments)}")
         pointers = (ctypes.c_void_p * len(arguments))(*arguments)
         self._run(ctypes.c_uint(grid), ctypes.c_uint(block), ctypes.c_int(reverse), pointers)
 
@@ -68,12 +68,10 @@ def _families() -> tuple[list[str], ...]:
     from minicaffe.backend import gpu  # noqa: F401  (the import registers the kernels)
     from minicaffe.backend.gpu.launch import KERNELS
 
-    return tuple(
-        [source for kernel in KERNELS for source in _variants(kernel, T=(dtype,))] for dtype in VARIANTS["T"]
-    )
+    return tuple([source for kernel in KERNELS for source in variants(kernel, T=(dtype,))] for dtype in VARIANTS["T"])
 
 
-def _variants(kernel, **fixed) -> list[str]:
+def variants(kernel, **fixed) -> list[str]:
     choices = {**VARIANTS, **fixed}
     picks = itertools.product(*(choices[name] for name in kernel.open_types))
     return [kernel.source(**dict(zip(kernel.open_types, pick, strict=True))) for pick in picks]
@@ -115,7 +113,7 @@ extern "C" void run_{number}(unsigned grid, unsigned block, int reverse, void** 
 
 
 def _compile(stem: Path) -> ctypes.CDLL:
-    command = [compiler(), "-std=c++14", "-O1", "-Wall", "-Werror", "-Wno-unused-function", "-Wno-unknown-pragmas"]
+    command = [compiler(), "-std=c++17", "-O1", "-Wall", "-Werror", "-Wno-unused-function", "-Wno-unknown-pragmas"]
     command += ["-shared", "-fPIC", "-o", f"{stem}.so", f"{stem}.cpp"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -135,10 +133,27 @@ def run(source: str, grid: int, block: int, arguments: list, reverse: bool = Fal
 
     arguments: arrays (passed by address), NumPy scalars, and structured arrays of one record (both by value).
     """
-    kept, addresses = [], []
-    for value in arguments:
-        is_pointer = isinstance(value, np.ndarray) and value.dtype.names is None
-        holder = np.array(value.ctypes.data, np.uintp) if is_pointer else np.asarray(value)
-        kept.append(holder)
-        addresses.append(holder.ctypes.data)
-    function(source)(grid, block, addresses, reverse)
+    compiled = function(source)
+    if len(arguments) != len(compiled.parameters):
+        raise TypeError(f"{compiled.name} takes {len(compiled.parameters)} arguments, got {len(arguments)}")
+    typedefs = {name: kind for kind, name in re.findall(r"typedef ([\w ]+) (\w+);", source)}
+    for place, (kind, value) in enumerate(zip(compiled.parameters, arguments, strict=True)):
+        check(f"{compiled.name}, argument {place} ({kind})", kind, value, typedefs)
+    holders = [np.array(value.ctypes.data, np.uintp) if is_pointer(value) else np.asarray(value) for value in arguments]
+    compiled(grid, block, [holder.ctypes.data for holder in holders], reverse)
+
+
+def is_pointer(value) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.names is None
+
+
+def check(what: str, kind: str, value, typedefs: dict[str, str]) -> None:
+    """A GPU would take any bytes for the parameter's; here a wrong type or a view with gaps is an error."""
+    name = kind.replace("const ", "").rstrip("*")
+    wanted = DTYPES.get(typedefs.get(name, name))
+    if is_pointer(value) != kind.endswith("*"):
+        raise TypeError(f"{what}: an array where a value is wanted, or the reverse")
+    if wanted and value.dtype != wanted:
+        raise TypeError(f"{what}: {value.dtype} instead of {wanted}")
+    if is_pointer(value) and not value.flags.c_contiguous:
+        raise TypeError(f"{what}: an array not in C order, strides {value.strides}")

@@ -37,7 +37,7 @@ def compile_cuda(source: str, architecture: str) -> bytes:
     nvrtc, program = library(), ctypes.c_void_p()
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
     try:
-        options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++14"]
+        options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"]
         status = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
         log = _text(nvrtc.nvrtcGetProgramLogSize, nvrtc.nvrtcGetProgramLog, program).rstrip(b"\0").decode()
         if status or log.strip():
