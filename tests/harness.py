@@ -1,0 +1,202 @@
+"""What every layer test needs: run a layer from a few words of prototxt, check its gradient, read its refusals.
+
+run_layer('type: "ReLU"', x).top[0].data
+check_gradient('type: "InnerProduct" inner_product_param { num_output: 3 }', x)
+check_rejected('type: "Pooling" pooling_param { stride: 0 }', x, ParamError, "pooling_param.stride", "is 0")
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minicaffe.backend import active
+from minicaffe.blob import Blob, HostBlob
+from minicaffe.errors import MinicaffeError
+from minicaffe.layers import layer_class
+from minicaffe.layers.base import TRAIN, Context, LossLayer
+from minicaffe.proto import caffe_pb2
+from minicaffe.proto.text import parse_text
+
+STEP = 1e-5  # of central differences, in float64
+TOLERANCE = 1e-7
+MOST_ELEMENTS = 200  # of one array that are checked
+default_order = "auto"  # what the fixture `order` sets
+
+
+class Run:
+    """A layer with its blobs.  bottom, top, blobs: as scripts see them; loss: of the last forward pass."""
+
+    def __init__(self, layer, bottom, top):
+        self.layer, self.inner_bottom, self.inner_top = layer, bottom, top
+        self.bottom = [HostBlob(blob) for blob in bottom]
+        self.top = [HostBlob(blob) for blob in top]
+        self.blobs = [HostBlob(blob) for blob in layer.blobs]
+        self.loss = None
+
+    def forward(self):
+        self.loss = float(self.layer.run_forward(self.inner_bottom, self.inner_top))
+        return self
+
+    def backward(self, propagate_down=None):
+        """All bottoms but a loss's labels are flagged unless told otherwise."""
+        forced = [index not in self.layer.not_forced for index in range(len(self.bottom))]
+        self.layer.run_backward(self.inner_top, forced if propagate_down is None else propagate_down, self.inner_bottom)
+        return self
+
+
+def make_layer(prototxt, *bottoms, tops=1, in_place=False, order=None, backend=None, dtype="float32", phase=TRAIN):
+    """A Run that is set up, but has not run.  bottoms: arrays, or shapes for blobs of zeros."""
+    device = backend or active()
+    context = Context(device, np.dtype(dtype), phase, seed=1, layout=device.layout(order or default_order))
+    parsed = parse_text(prototxt if "name:" in prototxt else f'name: "the_layer" {prototxt}', caffe_pb2.LayerParameter)
+    layer = layer_class(parsed.message.type)(parsed.message, context, parsed.origin())
+    bottom = [make_blob(array, context) for array in bottoms]
+    top = bottom[:1] if in_place else []
+    top = top + [make_blob(None, context) for _ in range(tops - len(top))]
+    layer.initialize(bottom, top)
+    layer.fill_parameters()
+    return Run(layer, bottom, top)
+
+
+def make_blob(array, context):
+    blob = Blob(backend=context.backend, dtype=context.dtype, layout=context.layout)
+    if array is not None:
+        blob.reshape(*(array if isinstance(array, tuple) else np.shape(array)))
+    if array is not None and not isinstance(array, tuple):
+        HostBlob(blob).data[...] = array
+    return blob
+
+
+def run_layer(prototxt, *bottoms, blobs=(), **options):
+    """One forward pass.  blobs: values for the parameters, instead of what their fillers gave."""
+    run = make_layer(prototxt, *bottoms, **options)
+    for blob, values in zip(run.blobs, blobs, strict=False):
+        blob.data[...] = values
+    return run.forward()
+
+
+# --- gradients ------------------------------------------------------------------------------------
+
+
+def check_gradient(prototxt, *bottoms, check=None, kink=None, break_it=None, **options):
+    """Compare backward with central differences in float64, for bottoms and parameters.
+
+    check: the indices of the bottoms to check (all that the layer differentiates by default).  kink: a value of
+    bottom elements near which the layer has no derivative; elements there are left out.
+    break_it: called with the Run after its backward pass (tests of this harness).
+    Also checked: bottoms' diffs are overwritten, parameters' added to, and none touched that is not asked for.
+    """
+    run = make_layer(prototxt, *bottoms, dtype="float64", **options)
+    check = [i for i in range(len(bottoms)) if i not in run.layer.not_forced] if check is None else list(check)
+    problem = Problem(run, bottoms, check, break_it)
+    problem.check_arrays(kink)
+    problem.check_flags()
+
+
+class Problem:
+    """sum of weight * top, as a function of the bottoms and the parameters."""
+
+    def __init__(self, run, bottoms, check, break_it):
+        self.run, self.check, self.break_it = run, check, break_it or (lambda run: None)
+        self.rng = np.random.default_rng(4)
+        self.values = [np.array(array, np.float64) for array in bottoms]
+        self.params = [self.rng.normal(size=blob.shape) for blob in run.blobs]
+        self.state = run.layer.state()
+        self.forward()
+        self.in_place = run.inner_top[0] is run.inner_bottom[0]
+        self.weights = [self.rng.normal(size=blob.shape) for blob in run.top]
+        if isinstance(run.layer, LossLayer):
+            # Its gradient follows top[0].diff alone; further tops have none.
+            self.weights = [np.full(blob.shape, 0.7 if i == 0 else 0.0) for i, blob in enumerate(run.top)]
+
+    def forward(self):
+        """One pass with the same random numbers each time, on the values as given, whatever ran in place."""
+        self.run.layer.restore(self.state)
+        for blob, values in zip(self.run.bottom + self.run.blobs, self.values + self.params, strict=True):
+            blob.data[...] = values
+        self.run.forward()
+
+    def objective(self):
+        """The function of self.values and self.params that is differentiated."""
+        self.forward()
+        return sum(np.vdot(weight, top.data) for weight, top in zip(self.weights, self.run.top, strict=True))
+
+    def backward(self, flags, bottom_diff, blob_diff):
+        """One backward pass onto diffs that hold `bottom_diff` and `blob_diff` before."""
+        self.forward()
+        for blob in self.run.bottom:
+            blob.diff[...] = bottom_diff
+        for blob in self.run.blobs:
+            blob.diff[...] = blob_diff
+        for blob, weight in zip(self.run.top, self.weights, strict=True):
+            blob.diff[...] = weight
+        self.run.backward(flags)
+        self.break_it(self.run)
+
+    def flags(self):
+        return [index in self.check for index in range(len(self.values))]
+
+    def check_arrays(self, kink):
+        self.backward(self.flags(), bottom_diff=7, blob_diff=3)
+        analytic = [np.array(self.run.bottom[index].diff) for index in self.check]
+        analytic += [blob.diff - 3 for blob in self.run.blobs]
+        arrays = [(f"bottom[{i}]", self.values[i]) for i in self.check]
+        arrays += [(f"blobs[{j}]", values) for j, values in enumerate(self.params)]
+        for (name, array), gradient in zip(arrays, analytic, strict=True):
+            smooth = np.ones(array.shape, bool)
+            if kink is not None and name.startswith("bottom"):
+                smooth = np.abs(array - kink) > 10 * STEP
+                assert smooth.mean() >= 0.9, f"{name}: only {smooth.mean():.0%} of the elements are away from {kink}"
+            self.check_array(name, array, gradient, smooth)
+
+    def check_array(self, name, array, gradient, smooth):
+        places = list(zip(*np.nonzero(smooth), strict=True)) if array.ndim else [()]
+        if len(places) > MOST_ELEMENTS:
+            places = [places[i] for i in self.rng.choice(len(places), MOST_ELEMENTS, replace=False)]
+        for place in places:
+            numeric, found = self.slope(array, place), gradient[place]
+            limit = TOLERANCE * max(1, abs(numeric), abs(found))
+            assert abs(numeric - found) <= limit, f"{name}{list(place)}: backward says {found}, differences {numeric}"
+
+    def slope(self, array, place):
+        kept, sides = array[place], []
+        for sign in (1, -1):
+            array[place] = kept + sign * STEP
+            sides.append(self.objective())
+        array[place] = kept
+        return (sides[0] - sides[1]) / (2 * STEP)
+
+    def check_flags(self):
+        """Without its flag a bottom's or a parameter's diff stays as it was."""
+        for index in self.check:
+            if not (self.in_place and index == 0):
+                self.backward([flag and i != index for i, flag in enumerate(self.flags())], 7, 3)
+                assert np.all(self.run.bottom[index].diff == 7), f"bottom[{index}].diff was touched without its flag"
+        wanted = list(self.run.layer.param_propagate_down)
+        for index, blob in enumerate(self.run.blobs):
+            self.run.layer.param_propagate_down[index] = False
+            self.backward(self.flags(), 7, 3)
+            assert np.all(blob.diff == 3), f"blobs[{index}].diff was touched without its flag"
+            self.run.layer.param_propagate_down = list(wanted)
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def check_rejected(prototxt, bottoms, kind, field, *words, act=None, **options):
+    """The layer must refuse to be set up, or to do `act(run)`, by an error of `kind` that says where and what.
+
+    Its text must hold the layer's name and type, the field, and each of `words`.  Returns the error.
+    """
+    with pytest.raises(MinicaffeError) as caught:
+        run = make_layer(prototxt, *bottoms, **options)
+        if act is not None:
+            act(run)
+    error, text = caught.value, str(caught.value)
+    layer_type = parse_text(prototxt, caffe_pb2.LayerParameter).message.type
+    assert type(error) is kind, f"{type(error).__name__}: {text}"
+    for word in (f'layer "the_layer" ({layer_type})', field, *words):
+        assert word in text, f"{word!r} is not in: {text}"
+    assert error.field == field, f"the field is {error.field!r}: {text}"
+    return error
