@@ -1,0 +1,120 @@
+"""Snapshots: a pair of files, the weights and what the solver keeps beside them. As solver.cpp, Snapshot.
+
+    <snapshot_prefix>_iter_<iter>.caffemodel     the net, as Net.save writes it
+    <snapshot_prefix>_iter_<iter>.solverstate    iteration, history, and the name of the former
+
+The solverstate is written last, and names the weights' size and SHA-256: a pair that does not belong together is
+found when it is read. Beside Caffe's fields it holds, as JSON in a field that Caffe skips, where data layers and the
+loss window stand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Any
+
+from minicaffe import log
+from minicaffe.errors import FormatError, Origin, ParamError, SolverError
+from minicaffe.io.atomic import check_writable, remove_stale
+from minicaffe.io.solverstate import SolverState, read_solverstate, write_solverstate
+from minicaffe.net.net import Net
+from minicaffe.proto import caffe_pb2
+from minicaffe.solver.settings import setting_error
+
+_PIECE = 1 << 20
+
+
+def check_snapshots(param: Any, origin: Origin) -> None:
+    """Raises unless snapshots of this solver can be written where they are to go; found before any training.
+
+    ParamError for a format that is not written, FileError for a folder that cannot be.
+    """
+    if param.snapshot_format != caffe_pb2.SolverParameter.BINARYPROTO:
+        text = "is HDF5: this version of minicaffe writes no HDF5 snapshots yet; leave it out, or set it to BINARYPROTO"
+        raise setting_error(origin, "snapshot_format", text)
+    if not param.snapshot_prefix:
+        text = "is not set, and snapshots need it: give a path that their names begin with"
+        raise setting_error(origin, "snapshot_prefix", text)
+    check_writable(param.snapshot_prefix)
+    for path in remove_stale(param.snapshot_prefix):
+        log.info(f"Removed {path}, which a process that was killed left half-written")
+
+
+def snapshot_path(param: Any, iteration: int, extension: str) -> str:
+    """Name of a snapshot's file. extension: "caffemodel" or "solverstate"."""
+    return f"{param.snapshot_prefix}_iter_{iteration}.{extension}"
+
+
+def write_snapshot(net: Net, param: Any, state: SolverState, extra: dict) -> str:
+    """Write weights and solverstate; returns the latter's path.
+
+    state: with iter, current_step and history.  extra: plain numbers and strings that an exact resume needs.
+    Raises FileError where a file cannot be written; what was there under its name is then untouched.
+    """
+    state.learned_net = snapshot_path(param, state.iter, "caffemodel")
+    log.info(f"Snapshotting to binary proto file {state.learned_net}")
+    written = net.save(state.learned_net, write_diff=param.snapshot_diff)
+    model = {"size": written.size, "sha256": written.sha256}
+    state.extra = json.dumps({"model": model, **extra}, separators=(",", ":")).encode()
+    path = snapshot_path(param, state.iter, "solverstate")
+    log.info(f"Snapshotting solver state to binary proto file {path}")
+    write_solverstate(path, state)
+    return path
+
+
+def read_snapshot(path: str | os.PathLike[str]) -> tuple[SolverState, dict, str]:
+    """The state in a solverstate, what stands beside Caffe's fields, and the path of the weights ("" for none).
+
+    Raises FileError, FormatError, SolverError; also where the weights are not those that were saved with the state.
+    """
+    name = os.fspath(path)
+    if name.endswith(".h5"):
+        raise ParamError("this version of minicaffe reads no HDF5 solver states yet; give a .solverstate", file=name)
+    state = read_solverstate(path)
+    extra = _extra(state, name)
+    return state, extra, find_weights(state.learned_net, name, extra.get("model"))
+
+
+def find_weights(learned_net: str, state_path: str, model: dict | None = None) -> str:
+    """Where the weights of a solverstate are: where it says, or else beside it, for pairs that were moved together.
+
+    model: size and SHA-256 of the file, where the solverstate has them.
+    Raises SolverError where a file of that name holds other weights. A file that is nowhere is left to be missed.
+    """
+    if not learned_net:
+        return ""
+    beside = os.path.join(os.path.dirname(state_path), os.path.basename(learned_net))
+    there = [candidate for candidate in (learned_net, beside) if os.path.isfile(candidate)]
+    for candidate in there:
+        if model is None or _is(candidate, model):
+            if candidate != learned_net:
+                log.info(f"{learned_net} is not there, or of another run; using {candidate}, beside the solver state")
+            return candidate
+    if there:
+        text = (
+            f"{there[0]} holds other weights than those saved with this solver state (another size or SHA-256): "
+            "the pair was mixed; resume from another one, or put the right file back"
+        )
+        raise SolverError(text, file=state_path)
+    return learned_net
+
+
+def _is(path: str, model: dict) -> bool:
+    if os.path.getsize(path) != model["size"]:
+        return False
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest() == model["sha256"]
+
+
+def _extra(state: SolverState, path: str) -> dict:
+    if not state.extra:
+        return {}
+    try:
+        return dict(json.loads(state.extra))
+    except ValueError as error:
+        raise FormatError(f"what it keeps for an exact resume cannot be read: {error}", file=path) from error

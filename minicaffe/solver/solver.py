@@ -1,0 +1,324 @@
+"""Solver: trains a net as a solver file says. As solver.cpp."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minicaffe import backend as backends, log
+from minicaffe.backend import random
+from minicaffe.errors import FileError, SolverError
+from minicaffe.io.solverstate import SolverState
+from minicaffe.net.net import Net
+from minicaffe.proto import caffe_pb2
+from minicaffe.proto.printer import format_text
+from minicaffe.proto.source import SolverSource
+from minicaffe.proto.upgrade import read_solver
+from minicaffe.solver import divergence, nets
+from minicaffe.solver.actions import Action
+from minicaffe.solver.display import Display, Progress
+from minicaffe.solver.history import check_history, load_history, saved_history
+from minicaffe.solver.loss_window import LossWindow
+from minicaffe.solver.parameters import Parameters
+from minicaffe.solver.policy import check_policy, learning_rate
+from minicaffe.solver.rule import rule_class
+from minicaffe.solver.settings import check_settings, setting_error
+from minicaffe.solver.snapshot import check_snapshots, read_snapshot, write_snapshot
+from minicaffe.solver.testing import run_test
+from minicaffe.solver.update import Updater
+
+
+class Solver:
+    """Trains a net.
+
+        solver = Solver("lenet_solver.prototxt")
+        solver.solve()                                  # to max_iter; tests, logs and saves as the file says
+        solver.step(100)                                # or so many iterations
+        solver.net.params["conv1"][0].data              # the weights
+
+    solver_file: a prototxt, or a SolverSource that was read before.
+    allow_nan: whether to go on when the loss is no number any more, as Caffe does.
+    dtype, memory_order: of the nets, as Net has them.
+
+    net, test_nets: the nets.  iter: updates done.  param: max_iter, display, base_lr.
+    action_function: asked after each update, and before each pass of a test, for an Action; None for nobody.
+    progress: who follows the run.
+    Solver itself takes `type` and `solver_mode` from the file, and so sets the mode of the thread; pycaffe's classes
+    (SGDSolver) stand for one type, and leave the mode as set_mode_cpu and set_mode_gpu have set it.
+
+    Raises MinicaffeError kinds with file, line and field for a file that makes no run.
+    """
+
+    # The update rule of a class that stands for one; of Solver itself the file's `type` says it.
+    type: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        solver_file: str | os.PathLike[str] | SolverSource,
+        *,
+        allow_nan: bool = False,
+        dtype: Any = np.float32,
+        memory_order: str = "auto",
+    ) -> None:
+        source = solver_file if isinstance(solver_file, SolverSource) else read_solver(solver_file)
+        for severity, text in source.notes:
+            log.write(severity, text)
+        self._source, self._param = source, source.param
+        self.param = Parameters(source.param)
+        self.allow_nan = allow_nan
+        rule = rule_class(self.type or self._param.type, source.origin)
+        if not self.type:
+            set_mode(self._param)
+        self._announce()
+        check_settings(source)
+        if self._param.snapshot:
+            check_snapshots(self._param, source.origin)
+        if self._param.random_seed >= 0:
+            random.set_random_seed(self._param.random_seed % 2**32)
+        self.net = nets.train_net(source, dtype=dtype, memory_order=memory_order)
+        self.test_nets = nets.test_nets(source, dtype=dtype, memory_order=memory_order)
+        self._updater = Updater(self.net, rule(self._param, source.origin, self.net.backend), self._param)
+        self.iter, self._current_step = 0, 0
+        self._display = Display(self._param.display)
+        self._window = self._new_window()
+        self._restored_window: LossWindow | None = None
+        self._early_exit = False
+        self._failed_snapshot: FileError | None = None
+        self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
+        self.action_function: Callable[[], Action] | None = None
+        self.progress: Progress = Progress()
+        log.info("Solver scaffolding done.")
+
+    def _announce(self) -> None:
+        if log.enabled(log.INFO):
+            log.info(f"Initializing solver from parameters: \n{format_text(self._param)}")
+
+    # --- running -------------------------------------------------------------------------------
+
+    def solve(self, resume_file: str | os.PathLike[str] | None = None) -> None:
+        """Train until max_iter, save, and test once more.
+
+        resume_file: a solverstate to go on from.
+        Raises FileError, at the end, where a snapshot on the way could not be written and no later one could.
+        """
+        log.info(f"Solving {self.net.name}")
+        log.info(f"Learning Rate Policy: {self._param.lr_policy}")
+        self._early_exit = False
+        if resume_file is not None:
+            log.info(f"Restoring previous solver status from {os.fspath(resume_file)}")
+            self.restore(resume_file)
+        if self._param.snapshot_after_train:
+            check_snapshots(self._param, self._source.origin)
+        self.step(self._param.max_iter - self.iter)
+        if self._param.snapshot_after_train and not self._is_due(self._param.snapshot):
+            self._try_snapshot()
+        if self._early_exit:
+            log.info("Optimization stopped early.")
+        else:
+            self._final_look()
+        if self._failed_snapshot is not None:
+            raise self._failed_snapshot
+
+    def _final_look(self) -> None:
+        """What solve shows of the trained net: the loss of one more batch, and a test."""
+        if self._display.is_due(self.iter):
+            self._window.add(self.iter, self._checked(self.net.run_forward()))
+            log.info(f"Iteration {self.iter}, loss = {log.g(self._window.smoothed)}")
+        if self._is_due(self._param.test_interval):
+            self._test_all()
+        log.info("Optimization Done.")
+
+    def step(self, iterations: int) -> None:
+        """Run so many iterations, with the tests, lines and snapshots that fall into them."""
+        if iterations > 0:
+            check_policy(self._param, self._source.origin)
+            self._updater.check(self._source.origin)
+        self._window, self._restored_window = self._restored_window or self._new_window(), None
+        self._display.restart()
+        stop = self.iter + iterations
+        while self.iter < stop:
+            self.net.clear_param_diffs()
+            if self._is_due(self._param.test_interval) and (self.iter > 0 or self._param.test_initialization):
+                self._test_all()
+                if self._early_exit:
+                    return
+            self._iterate()
+            if self._act_after_update():
+                return
+
+    def _iterate(self) -> None:
+        """Gradients, their line in the log, and the update."""
+        for on_start, _ in self._callbacks:
+            on_start()
+        net, display = self.net, self._display.is_due(self.iter)
+        net.debug_info = display and self._param.debug_info
+        loss: Any = 0.0
+        for _ in range(self._param.iter_size):
+            loss = loss + net.run_forward()
+            net.run_backward()
+        loss = loss / self._param.iter_size
+        if display or not net.backend.is_gpu:
+            loss = self._checked(loss)
+        self._window.add(self.iter, loss)
+        if display:
+            self._display.show(self.iter, self._window.smoothed, net)
+            self.progress.displayed(self._window.smoothed)
+        for _, on_gradients_ready in self._callbacks:
+            on_gradients_ready()
+        self.apply_update()
+
+    def apply_update(self) -> None:
+        """One update from the gradients that are in the net's diffs; iter grows by 1."""
+        rate = self.lr
+        if self._display.is_due(self.iter):
+            log.info(f"Iteration {self.iter}, lr = {log.g(rate)}")
+        if not np.isfinite(rate):
+            text = f'lr_policy: "{self._param.lr_policy}" gives a rate of {rate:g} at iteration {self.iter}'
+            raise setting_error(self._source.origin, "lr_policy", f"has no answer: {text}", SolverError)
+        self._updater.apply(rate, self.iter + 1)
+        self.iter += 1
+
+    @property
+    def lr(self) -> float:
+        """The rate of the next update, before lr_mult. Asking may advance the multistep policy, as in Caffe."""
+        check_policy(self._param, self._source.origin)
+        rate, step = learning_rate(self._param, self.iter, self._current_step, self.net.param_data.dtype)
+        if step != self._current_step and self._param.lr_policy == "multistep":
+            log.info(f"MultiStep Status: Iteration {self.iter}, step = {step}")
+        self._current_step = step
+        return rate
+
+    def _is_due(self, interval: int) -> bool:
+        return interval != 0 and self.iter % interval == 0
+
+    def _checked(self, loss: Any) -> float:
+        """The loss on the host; DivergedError where it is no number."""
+        loss = float(loss)
+        if not self.allow_nan:
+            divergence.check_loss(self.net, loss, self.iter)
+        return loss
+
+    def _new_window(self) -> LossWindow:
+        return LossWindow(self._param.average_loss, self.iter, self.net.backend, self.net.param_data.dtype)
+
+    # --- requests from outside -----------------------------------------------------------------
+
+    def _poll(self) -> Action:
+        return Action.NONE if self.action_function is None else self.action_function()
+
+    def _act_after_update(self) -> bool:
+        """Save where it is time to, or where it was asked for. True where the run is to stop."""
+        self.progress.advanced(self.iter)
+        action = self._poll()
+        if self._is_due(self._param.snapshot) or action is Action.SNAPSHOT:
+            self._try_snapshot()
+        self._early_exit = self._early_exit or action is Action.STOP
+        return action is Action.STOP
+
+    def _interrupted(self) -> bool:
+        """Carry out all that is asked for now. True where the run is to stop."""
+        while (action := self._poll()) is not Action.NONE:
+            if action is Action.SNAPSHOT:
+                self._try_snapshot()
+            self._early_exit = self._early_exit or action is Action.STOP
+        return self._early_exit
+
+    def add_callback(self, on_start: Any, on_gradients_ready: Callable[[], Any] | None = None) -> None:
+        """Call on_start() before each iteration's passes, on_gradients_ready() before its update.
+
+        An object with methods of these two names may be given instead.
+        """
+        if on_gradients_ready is None:
+            on_start, on_gradients_ready = on_start.on_start, on_start.on_gradients_ready
+        self._callbacks.append((on_start, on_gradients_ready))
+
+    # --- testing -------------------------------------------------------------------------------
+
+    def _test_all(self) -> None:
+        # On a GPU losses are not looked at one by one: that would wait for the device each time.
+        self._checked(self._window.smoothed)
+        for index in range(len(self.test_nets)):
+            if self._early_exit:
+                return
+            self._test(index)
+
+    def _test(self, index: int) -> None:
+        log.info(f"Iteration {self.iter}, Testing net (#{index})")
+        net = self.test_nets[index]
+        net.share_trained_layers_with(self.net)
+        passes = self._param.test_iter[index]
+        means = run_test(net, passes, self._interrupted, self._param.test_compute_loss)
+        if means is not None:
+            self.progress.tested(net, means)
+
+    def share_weights(self, net: Net) -> None:
+        """Make net's parameters the same memory as those of the net in training."""
+        net.share_trained_layers_with(self.net)
+
+    # --- snapshots -----------------------------------------------------------------------------
+
+    def snapshot(self) -> str:
+        """Write the weights and a solverstate; returns the latter's path.
+
+        Raises FileError where they cannot be written, DivergedError where a weight is no number any more.
+        """
+        check_snapshots(self._param, self._source.origin)
+        if not self.allow_nan:
+            divergence.check_weights(self.net, self.iter)
+        state = SolverState(self.iter, current_step=self._current_step)
+        state.history = saved_history(self.net, self._updater.history)
+        return write_snapshot(self.net, self._param, state, self._extra())
+
+    def _extra(self) -> dict:
+        tests = [net.state() for net in self.test_nets]
+        return {"net": self.net.state(), "test_nets": tests, "loss_window": self._window.state()}
+
+    def _try_snapshot(self) -> None:
+        """A snapshot on the way: where it fails, training is not thrown away; solve raises in the end."""
+        try:
+            self.snapshot()
+            self._failed_snapshot = None
+        except FileError as error:
+            log.error(f"Snapshot failed, training goes on: {error}")
+            self._failed_snapshot = error
+
+    def restore(self, state_file: str | os.PathLike[str]) -> None:
+        """Go on from a solverstate: its weights, history and iteration; and its place in the data, if it has that.
+
+        Raises FileError, FormatError, SolverError, ShapeError where it does not belong to this solver; nothing has
+        changed then.
+        """
+        state, extra, weights = read_snapshot(state_file)
+        check_history(self.net, self._updater.history, state.history, os.fspath(state_file))
+        if weights:
+            self.net.copy_from(weights)
+        log.info("SGDSolver: restoring history")
+        load_history(self.net, self._updater.history, state.history)
+        self.iter, self._current_step = state.iter, state.current_step
+        self._restore_extra(extra)
+
+    def _restore_extra(self, extra: dict) -> None:
+        self.net.restore(extra.get("net", {}))
+        # There may be more test nets now, or fewer.
+        for net, state in zip(self.test_nets, extra.get("test_nets", []), strict=False):
+            net.restore(state)
+        if "loss_window" in extra:
+            self._restored_window = self._new_window()
+            self._restored_window.restore(extra["loss_window"])
+
+
+def set_mode(param: Any) -> None:
+    """Choose the device that a solver file asks for; where it asks for none, the thread's mode stays.
+
+    Raises DeviceError, saying what is missing, for a GPU that is not there.
+    """
+    if not param.HasField("solver_mode"):
+        return
+    if param.solver_mode == caffe_pb2.SolverParameter.GPU:
+        backends.set_device(param.device_id)
+        backends.set_mode_gpu()
+    else:
+        backends.set_mode_cpu()
