@@ -4,6 +4,7 @@ from minicaffe.backend import set_device, set_mode_cpu, set_mode_gpu
 from minicaffe.backend.random import set_random_seed
 from minicaffe.layers import layer_type_list
 from minicaffe.net.net import Net
+from minicaffe.solver import SGDSolver, Solver, get_solver
 from minicaffe.version import __version__
 
 TRAIN, TEST = 0, 1
@@ -12,7 +13,10 @@ __all__ = [
     "TEST",
     "TRAIN",
     "Net",
+    "SGDSolver",
+    "Solver",
     "__version__",
+    "get_solver",
     "layer_type_list",
     "set_device",
     "set_mode_cpu",
