@@ -1,0 +1,83 @@
+"""InnerProduct, the fully connected layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from minicaffe.backend.regroup import regrouped, regrouped_out
+from minicaffe.blob import Blob
+from minicaffe.errors import ParamError, ShapeError
+from minicaffe.layers.base import Blobs, Layer
+from minicaffe.layers.registry import register
+
+
+@register("InnerProduct")
+class InnerProductLayer(Layer):
+    """Every output is a weighted sum of all inputs of its row.
+
+        y = x w^T + b          or, with transpose,  y = x w + b
+
+    bottom[0]: x, read as (M, K): M rows, the axes before `axis`; K inputs, the axes from it on.
+    top[0]: y, the axes of x before `axis`, then O.
+    blobs: w (O, K), or (K, O) with transpose; b (O) if bias_term.
+    inner_product_param: num_output (O); axis (1); transpose (false); bias_term (true); weight_filler, bias_filler.
+    Source: Caffe's inner_product_layer.cpp.
+    """
+
+    exact_bottom = 1
+    exact_top = 1
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        param = self.layer_param.inner_product_param
+        self.first_axis = self.axis(bottom[0], param.axis, "inner_product_param.axis")
+        self.num_output, self.transpose = param.num_output, param.transpose
+        if not self.num_output:
+            text = "is 0 or absent, must be 1 or more: how many values a row of the top has"
+            raise self.error(ParamError, text, "inner_product_param.num_output")
+        self.inputs = bottom[0].count_between(self.first_axis)
+        shape = (self.inputs, self.num_output) if self.transpose else (self.num_output, self.inputs)
+        self.add_parameter(shape, param.weight_filler, "inner_product_param.weight_filler")
+        if param.bias_term:
+            self.add_parameter((self.num_output,), param.bias_filler, "inner_product_param.bias_filler")
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        shape = bottom[0].shape
+        inputs = math.prod(shape[self.first_axis :])
+        if inputs != self.inputs or len(shape) < self.first_axis:
+            text = f"bottom[0] has the shape {shape}: {inputs} inputs a row, must be {self.inputs} as the weights have"
+            raise self.error(ShapeError, text)
+        top[0].reshape(*shape[: self.first_axis], self.num_output)
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        weight = self.blobs[0].data
+        x = regrouped(bottom[0].data, self.matrix(bottom[0]), self.workspace, "inner_product:x")
+        with regrouped_out(top[0].data, self.matrix(top[0]), self.workspace, "inner_product:y") as y:
+            self.xp.matmul(x, weight if self.transpose else weight.T, out=y)
+            if len(self.blobs) > 1:
+                self.xp.add(y, self.blobs[1].data, out=y)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        dy = regrouped(top[0].diff, self.matrix(top[0]), self.workspace, "inner_product:y")
+        if self.param_propagate_down[0]:
+            self.backward_weight(bottom[0], dy)
+        if len(self.blobs) > 1 and self.param_propagate_down[1]:
+            sums = self.scratch(self.blobs[1].diff, "inner_product:sums")
+            self.blobs[1].diff[...] += self.xp.sum(dy, axis=0, out=sums)
+        if propagate_down[0]:
+            weight = self.blobs[0].data
+            with regrouped_out(bottom[0].diff, self.matrix(bottom[0]), self.workspace, "inner_product:x") as dx:
+                self.xp.matmul(dy, weight.T if self.transpose else weight, out=dx)
+
+    def backward_weight(self, bottom: Blob, dy: Any) -> None:
+        x = regrouped(bottom.data, self.matrix(bottom), self.workspace, "inner_product:x")
+        dweight = self.blobs[0].diff
+        # A matrix product overwrites its result, and gradients of parameters are added to.
+        product = self.scratch(dweight, "inner_product:product")
+        self.xp.matmul(*((x.T, dy) if self.transpose else (dy.T, x)), out=product)
+        self.xp.add(dweight, product, out=dweight)
+
+    def matrix(self, blob: Blob) -> tuple[int, int]:
+        """The shape (M, K) or (M, O) of a bottom or top read as a matrix."""
+        return blob.count_between(0, self.first_axis), blob.count_between(self.first_axis)
