@@ -176,8 +176,9 @@ class Solver:
         if self._display.is_due(self.iter):
             log.info(f"Iteration {self.iter}, lr = {log.g(rate)}")
         if not np.isfinite(rate):
-            text = f'lr_policy: "{self._param.lr_policy}" gives a rate of {rate:g} at iteration {self.iter}'
-            raise setting_error(self._source.origin, "lr_policy", f"has no answer: {text}", SolverError)
+            text = f'is "{self._param.lr_policy}", which gives a rate of {rate:g} at iteration {self.iter}'
+            text = f"{text}; change base_lr, gamma, power, or max_iter"
+            raise setting_error(self._source.origin, "lr_policy", text, SolverError)
         self._updater.apply(rate, self.iter + 1)
         self.iter += 1
 
