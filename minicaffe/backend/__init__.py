@@ -9,12 +9,15 @@ A net takes the active backend when it is built and keeps it.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from minicaffe.backend import cpu
+from minicaffe.backend.cpu.team import TEAM, one_blas_thread
 from minicaffe.backend.layout import LAYOUTS, Layout, c_order
 
 
@@ -40,6 +43,18 @@ class Backend:
     def to_host(self, array: Any) -> np.ndarray:
         """A NumPy array of the same values: `array` itself on the CPU, a copy from a GPU."""
         return array.get() if self.is_gpu else np.asarray(array)
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """Wraps whatever calls kernels: on the CPU, BLAS leaves the threads to the kernels meanwhile."""
+        return nullcontext() if self.is_gpu else one_blas_thread()
+
+    def share(self, function: Callable[[Any], Any], parts: Sequence[Any]) -> None:
+        """function(part) for every part, on the CPU by several threads at once; parts must not depend on each other."""
+        if self.is_gpu:
+            for part in parts:
+                function(part)
+        else:
+            TEAM.run(function, parts)
 
     def __repr__(self) -> str:
         return f"<Backend {self.name}>"

@@ -26,6 +26,13 @@ LOWEST = -3.4028234663852886e38
 SMALLEST_PROBABILITY = 1.1754943508222875e-38
 
 
+# --- matrix products: matmul.py -----------------------------------------------------------------
+
+
+def matmul(a: Array, b: Array, out: Array) -> None:
+    """out = a @ b.  a: (M, K), b: (K, N), out: (M, N), each rows or columns contiguous."""
+
+
 # --- windows unfolded into columns: im2col.py -------------------------------------------------
 
 

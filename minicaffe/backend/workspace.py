@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,16 @@ class Workspace:
         self._backend = backend
         self._memory: dict[str, Any] = {}
         self._views: dict[tuple, Any] = {}
+        # The threads of one kernel call ask for arrays at the same time.
+        self._lock = threading.Lock()
 
     def array(self, name: str, shape: Shape, dtype: Any, order: str = C_ORDER) -> Any:
         """An uninitialised array of `shape`, its bytes lying in `order`."""
         key = (name, shape, dtype, order)
         found = self._views.get(key)
         if found is None:
-            found = self._views[key] = self._make(name, shape, np.dtype(dtype), order)
+            with self._lock:
+                found = self._views[key] = self._make(name, shape, np.dtype(dtype), order)
         return found
 
     def like(self, x: Any, name: str = "scratch") -> Any:

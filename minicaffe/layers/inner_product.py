@@ -54,7 +54,7 @@ class InnerProductLayer(Layer):
         weight = self.blobs[0].data
         x = regrouped(bottom[0].data, self.matrix(bottom[0]), self.workspace, "inner_product:x")
         with regrouped_out(top[0].data, self.matrix(top[0]), self.workspace, "inner_product:y") as y:
-            self.xp.matmul(x, weight if self.transpose else weight.T, out=y)
+            self.kernels.matmul(x, weight if self.transpose else weight.T, y)
             if len(self.blobs) > 1:
                 self.xp.add(y, self.blobs[1].data, out=y)
 
@@ -68,14 +68,14 @@ class InnerProductLayer(Layer):
         if propagate_down[0]:
             weight = self.blobs[0].data
             with regrouped_out(bottom[0].diff, self.matrix(bottom[0]), self.workspace, "inner_product:x") as dx:
-                self.xp.matmul(dy, weight.T if self.transpose else weight, out=dx)
+                self.kernels.matmul(dy, weight.T if self.transpose else weight, dx)
 
     def backward_weight(self, bottom: Blob, dy: Any) -> None:
         x = regrouped(bottom.data, self.matrix(bottom), self.workspace, "inner_product:x")
         dweight = self.blobs[0].diff
         # A matrix product overwrites its result, and gradients of parameters are added to.
         product = self.scratch(dweight, "inner_product:product")
-        self.xp.matmul(*((x.T, dy) if self.transpose else (dy.T, x)), out=product)
+        self.kernels.matmul(*((x.T, dy) if self.transpose else (dy.T, x)), product)
         self.xp.add(dweight, product, out=dweight)
 
     def matrix(self, blob: Blob) -> tuple[int, int]:

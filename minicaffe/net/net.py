@@ -123,12 +123,13 @@ class Net(PrivateNames):
         """
         graph, loss = self._graph, 0.0
         debug = DebugInfo(self) if self.debug_info else None
-        for i in self._span(start, len(self.layers) - 1 if end is None else end):
-            self._call("bf", i)
-            loss = loss + self.layers[i].run_forward(graph.bottoms[i], graph.tops[i])
-            if debug:
-                debug.forward(i)
-            self._call("af", i)
+        with self.backend.at_work():
+            for i in self._span(start, len(self.layers) - 1 if end is None else end):
+                self._call("bf", i)
+                loss = loss + self.layers[i].run_forward(graph.bottoms[i], graph.tops[i])
+                if debug:
+                    debug.forward(i)
+                self._call("af", i)
         return loss
 
     def run_backward(self, start: int | None = None, end: int = 0) -> None:
@@ -136,13 +137,14 @@ class Net(PrivateNames):
         graph, need = self._graph, self._graph.need
         debug = DebugInfo(self) if self.debug_info else None
         last = len(self.layers) - 1 if start is None else start
-        for i in reversed(self._span(end, last)):
-            self._call("bb", i)
-            if need.layer[i]:
-                self.layers[i].run_backward(graph.tops[i], need.bottom[i], graph.bottoms[i])
-                if debug:
-                    debug.backward(i)
-            self._call("ab", i)
+        with self.backend.at_work():
+            for i in reversed(self._span(end, last)):
+                self._call("bb", i)
+                if need.layer[i]:
+                    self.layers[i].run_backward(graph.tops[i], need.bottom[i], graph.bottoms[i])
+                    if debug:
+                        debug.backward(i)
+                self._call("ab", i)
         if debug and start is None and end == 0:
             debug.all_params()
 

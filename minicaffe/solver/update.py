@@ -15,6 +15,7 @@ from minicaffe.solver.rule import Rule
 from minicaffe.solver.settings import setting_error
 
 Array = Any
+Run = tuple[Array, Array, list[Array]]
 # Values of a parameter that are worked on at once: three arrays of them fit a core's second-level cache.
 RUN = 1 << 15
 REGULARIZATIONS = ("L1", "L2")
@@ -60,10 +61,14 @@ class Updater:
         regularize, update = self.net.backend.kernels.regularize, self.rule.update
         for index, (lr_mult, decay) in enumerate(zip(self._lr, self._decay, strict=True)):
             local_rate, decay = float(self._real(rate) * lr_mult), float(decay)
-            for data, diff, history in self._runs_of(index):
+
+            def step(run: Run, decay: float = decay, local_rate: float = local_rate) -> None:
+                data, diff, history = run
                 if scale != 1 or decay:
                     regularize(diff, data, scale, decay, kind)
                 update(data, diff, history, local_rate, t)
+
+            self.net.backend.share(step, self._runs_of(index))
 
     def _clip(self) -> None:
         """Scale all gradients down so that their common L2 norm is at most clip_gradients."""

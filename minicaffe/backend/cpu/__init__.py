@@ -10,6 +10,7 @@ from minicaffe.backend.cpu.conv import (
 )
 from minicaffe.backend.cpu.im2col import col2im, im2col
 from minicaffe.backend.cpu.labels import find_bad_label
+from minicaffe.backend.cpu.matmul import matmul
 from minicaffe.backend.cpu.pooling import (
     average_pool_backward,
     average_pool_forward,
@@ -35,6 +36,7 @@ __all__ = [
     "conv_forward",
     "find_bad_label",
     "im2col",
+    "matmul",
     "max_pool_backward",
     "max_pool_backward_index",
     "max_pool_forward",

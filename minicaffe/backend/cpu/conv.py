@@ -14,7 +14,7 @@ import numpy as np
 
 from minicaffe.backend import layout
 from minicaffe.backend.cpu.im2col import fold, fold_target, padded, unpad, windows
-from minicaffe.backend.cpu.team import TEAM, cut, one_blas_thread
+from minicaffe.backend.cpu.team import TEAM, cut
 from minicaffe.backend.geometry import Window
 from minicaffe.backend.workspace import Workspace
 
@@ -26,73 +26,70 @@ def conv_forward(x, weight, bias, y, window: Window, group: int, workspace: Work
     """y = weight @ columns, piece by piece; the bias is added while the piece is in the cache."""
     w = matrices(weight, group)
     x = alike(x, y, workspace)
-    with one_blas_thread():
-        for image, out in pictures(x, y):
-            image = padded(image, window, workspace)
+    for image, out in pictures(x, y):
+        image = padded(image, window, workspace)
 
-            def multiply(job, image=image, out=out):
-                thread, rows = job
-                for piece in pieces(image, out, window, rows):
-                    part = out[:, piece]
-                    col = columns(image, window, part, piece, group, workspace, thread)
-                    for g in range(group):
-                        np.matmul(w[g], col[g], out=channel_group(part, g, group))
-                    if bias is not None:
-                        part += bias.reshape(-1, *(1,) * (part.ndim - 1))
+        def multiply(job, image=image, out=out):
+            thread, rows = job
+            for piece in pieces(image, out, window, rows):
+                part = out[:, piece]
+                col = columns(image, window, part, piece, group, workspace, thread)
+                for g in range(group):
+                    np.matmul(w[g], col[g], out=channel_group(part, g, group))
+                if bias is not None:
+                    part += bias.reshape(-1, *(1,) * (part.ndim - 1))
 
-            TEAM.run(multiply, list(enumerate(cut(out.shape[1], out.size * 8))))
+        TEAM.run(multiply, list(enumerate(cut(out.shape[1], out.size * 8))))
 
 
 def conv_backward_data(dy, weight, dx, window: Window, group: int, workspace: Workspace) -> None:
     """columns of dx = weight.T @ dy, piece by piece, folded back onto the image."""
     w = matrices(weight, group).transpose(0, 2, 1)
     dy = alike(dy, dx, workspace)
-    with one_blas_thread():
-        for image, out in pictures(dx, dy):
-            sums = image if window.is_pointwise else fold_target(image, window, workspace)
+    for image, out in pictures(dx, dy):
+        sums = image if window.is_pointwise else fold_target(image, window, workspace)
 
-            def multiply(job, sums=sums, out=out):
-                thread, (g, channels) = job
-                taps = slice(channels.start * window.taps, channels.stop * window.taps)
-                wt, into = w[g][taps], channel_slice(sums, g, group)[channels]
-                dy_g = channel_slice(out, g, group)
-                if window.is_pointwise:
-                    np.matmul(wt, as_matrix(dy_g), out=as_matrix(into))
-                    return
-                for piece in pieces(into, out, window):
-                    part = dy_g[:, piece]
-                    col = column_memory(into.shape[0], window, part, 1, workspace, thread)
-                    np.matmul(wt, as_matrix(part), out=col[0])
-                    fold(by_tap(col, window, part), window, into[:, piece.start * window.stride[0] :])
+        def multiply(job, sums=sums, out=out):
+            thread, (g, channels) = job
+            taps = slice(channels.start * window.taps, channels.stop * window.taps)
+            wt, into = w[g][taps], channel_slice(sums, g, group)[channels]
+            dy_g = channel_slice(out, g, group)
+            if window.is_pointwise:
+                np.matmul(wt, as_matrix(dy_g), out=as_matrix(into))
+                return
+            for piece in pieces(into, out, window):
+                part = dy_g[:, piece]
+                col = column_memory(into.shape[0], window, part, 1, workspace, thread)
+                np.matmul(wt, as_matrix(part), out=col[0])
+                fold(by_tap(col, window, part), window, into[:, piece.start * window.stride[0] :])
 
-            TEAM.run(multiply, channel_jobs(image.shape[0], group, out.size * 8))
-            unpad(sums, window, image)
+        TEAM.run(multiply, channel_jobs(image.shape[0], group, out.size * 8))
+        unpad(sums, window, image)
 
 
 def conv_backward_weight(x, dy, dweight, window: Window, group: int, workspace: Workspace) -> None:
     """dweight += dy @ columns.T, summed over the pieces."""
     dw = matrices(dweight, group)
     x = alike(x, dy, workspace)
-    with one_blas_thread():
-        for image, out in pictures(x, dy):
-            image = padded(image, window, workspace)
-            rows = cut(out.shape[1], out.size * 8)
-            sums = workspace.array("kernel:dweight", (len(rows), 2, *dw.shape), dw.dtype)
+    for image, out in pictures(x, dy):
+        image = padded(image, window, workspace)
+        rows = cut(out.shape[1], out.size * 8)
+        sums = workspace.array("kernel:dweight", (len(rows), 2, *dw.shape), dw.dtype)
 
-            def multiply(job, image=image, out=out, sums=sums):
-                thread, rows = job
-                total, product = sums[thread]
-                total.fill(0)
-                for piece in pieces(image, out, window, rows):
-                    part = out[:, piece]
-                    col = columns(image, window, part, piece, group, workspace, thread)
-                    for g in range(group):
-                        np.matmul(channel_group(part, g, group), col[g].T, out=product[g])
-                    total += product
+        def multiply(job, image=image, out=out, sums=sums):
+            thread, rows = job
+            total, product = sums[thread]
+            total.fill(0)
+            for piece in pieces(image, out, window, rows):
+                part = out[:, piece]
+                col = columns(image, window, part, piece, group, workspace, thread)
+                for g in range(group):
+                    np.matmul(channel_group(part, g, group), col[g].T, out=product[g])
+                total += product
 
-            TEAM.run(multiply, list(enumerate(rows)))
-            for total, _ in sums:
-                dw += total
+        TEAM.run(multiply, list(enumerate(rows)))
+        for total, _ in sums:
+            dw += total
 
 
 def add_bias(y: np.ndarray, bias: np.ndarray) -> None:
