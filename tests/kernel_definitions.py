@@ -1,0 +1,237 @@
+"""A third twin of backend/kernels.py: every kernel by its definition, one number at a time, on NumPy arrays.
+
+Nothing here is fast, and nothing here shares code with the other two: it is what they are compared with.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+from minicaffe.backend.kernels import LOWEST, SMALLEST_PROBABILITY
+
+
+def places(*sizes):
+    return itertools.product(*map(range, sizes))
+
+
+def taps(window, image, o):
+    """(tap, pixel) for each tap of the window at output `o` that lies on the image, row by row."""
+    for t, j in enumerate(places(*window.kernel)):
+        axes = zip(o, window.stride, window.pad, j, window.dilation, strict=True)
+        pixel = tuple(oo * s - p + jj * d for oo, s, p, jj, d in axes)
+        if all(0 <= i < size for i, size in zip(pixel, image, strict=True)):
+            yield t, pixel
+
+
+def matmul(a, b, out):
+    for i, j in places(*out.shape):
+        out[i, j] = sum(a[i, k] * b[k, j] for k in range(len(b)))
+
+
+# --- im2col.py, conv.py -----------------------------------------------------------------------
+
+
+def im2col(x, window, col, workspace):
+    col[...] = 0
+    for n, c, *o in places(*x.shape[:2], *col.shape[2:]):
+        for t, pixel in taps(window, x.shape[2:], o):
+            col[(n, c * window.taps + t, *o)] = x[(n, c, *pixel)]
+
+
+def col2im(col, window, x, workspace):
+    x[...] = 0
+    for n, c, *o in places(*x.shape[:2], *col.shape[2:]):
+        for t, pixel in taps(window, x.shape[2:], o):
+            x[(n, c, *pixel)] += col[(n, c * window.taps + t, *o)]
+
+
+def products(x, weight, y, window, group):
+    """Index triples (into y, weight, x) of all products that a convolution sums."""
+    filters, channels = weight.shape[0] // group, weight.shape[1]
+    for n, f, *o in places(*y.shape):
+        for t, pixel in taps(window, x.shape[2:], o):
+            j = np.unravel_index(t, window.kernel) if window.kernel else ()
+            for c in range(channels):
+                yield (n, f, *o), (f, c, *j), (n, f // filters * channels + c, *pixel)
+
+
+def conv_forward(x, weight, bias, y, window, group, workspace):
+    y[...] = 0 if bias is None else bias.reshape(-1, *[1] * len(window.kernel))
+    for at_y, at_w, at_x in products(x, weight, y, window, group):
+        y[at_y] += weight[at_w] * x[at_x]
+
+
+def conv_backward_data(dy, weight, dx, window, group, workspace):
+    dx[...] = 0
+    for at_y, at_w, at_x in products(dx, weight, dy, window, group):
+        dx[at_x] += weight[at_w] * dy[at_y]
+
+
+def conv_backward_weight(x, dy, dweight, window, group, workspace):
+    for at_y, at_w, at_x in products(x, dweight, dy, window, group):
+        dweight[at_w] += x[at_x] * dy[at_y]
+
+
+def add_bias(y, bias):
+    for at in places(*y.shape):
+        y[at] += bias[at[1]]
+
+
+def sum_to_channels(dy, dbias, workspace):
+    for at in places(*dy.shape):
+        dbias[at[1]] += dy[at]
+
+
+# --- pooling.py -------------------------------------------------------------------------------
+
+
+def max_pool_forward(x, window, y, winner, workspace):
+    for n, c, *o in places(*y.shape):
+        best, won = LOWEST, 0
+        for t, pixel in taps(window, x.shape[2:], o):
+            if x[(n, c, *pixel)] > best:
+                best, won = x[(n, c, *pixel)], t + 1
+        y[(n, c, *o)], winner[(n, c, *o)] = best, won
+
+
+def winning_pixel(window, o, won):
+    j = np.unravel_index(int(won) - 1, window.kernel)
+    return tuple(oo * s - p + jj for oo, s, p, jj in zip(o, window.stride, window.pad, j, strict=True))
+
+
+def max_pool_index(winner, window, image, index):
+    for n, c, *o in places(*winner.shape):
+        won = winner[(n, c, *o)]
+        h, w = winning_pixel(window, o, won) if won else (0, -1)
+        index[(n, c, *o)] = h * image[1] + w
+
+
+def max_pool_backward(dy, winner, window, dx, workspace):
+    dx[...] = 0
+    for n, c, *o in places(*dy.shape):
+        won = winner[(n, c, *o)]
+        if won:
+            dx[(n, c, *winning_pixel(window, o, won))] += dy[(n, c, *o)]
+
+
+def max_pool_backward_index(dy, index, dx):
+    dx[...] = 0
+    for at in places(*dy.shape):
+        if index[at] >= 0:
+            dx[at[:2]].reshape(-1)[int(index[at])] += dy[at]
+
+
+def area(window, image, o):
+    """As pooling_layer.cpp: the window is cut where the padding ends."""
+    sides = []
+    for oo, k, s, p, i in zip(o, window.kernel, window.stride, window.pad, image, strict=True):
+        start = oo * s - p
+        sides.append(min(start + k, i + p) - start)
+    return math.prod(sides)
+
+
+def average_pool_forward(x, window, y, workspace):
+    for n, c, *o in places(*y.shape):
+        total = sum(x[(n, c, *pixel)] for _, pixel in taps(window, x.shape[2:], o))
+        cells = area(window, x.shape[2:], o)
+        y[(n, c, *o)] = total / cells if cells else math.nan
+
+
+def average_pool_backward(dy, window, dx, workspace):
+    dx[...] = 0
+    for n, c, *o in places(*dy.shape):
+        for _, pixel in taps(window, dx.shape[2:], o):
+            dx[(n, c, *pixel)] += dy[(n, c, *o)] / area(window, dx.shape[2:], o)
+
+
+def stochastic_pool_forward(x, window, uniform, y, winner):
+    for n, c, *o in places(*y.shape):
+        found = [(t, x[(n, c, *pixel)]) for t, pixel in taps(window, x.shape[2:], o)]
+        threshold = uniform[(n, c, *o)] * sum((value for _, value in found), x.dtype.type(0))
+        running, at = x.dtype.type(0), (n, c, *o)
+        y[at], winner[at] = 0, 0
+        for t, value in found:
+            running += value
+            y[at], winner[at] = value, t + 1
+            if running >= threshold:
+                break
+
+
+def stochastic_pool_test(x, window, y, workspace):
+    for n, c, *o in places(*y.shape):
+        found = [x[(n, c, *pixel)] for _, pixel in taps(window, x.shape[2:], o)]
+        total = sum(found)
+        y[(n, c, *o)] = sum(value * value for value in found) / total if total > 0 else 0
+
+
+# --- softmax.py, labels.py, softmax_loss.py, accuracy.py --------------------------------------
+
+
+def lines(shape, axis):
+    """(number, index with a slice along `axis`) of every position."""
+    around = (*shape[:axis], *shape[axis + 1 :])
+    for number, at in enumerate(places(*around)):
+        yield number, (*at[:axis], slice(None), *at[axis:])
+
+
+def softmax_forward(x, axis, y, workspace):
+    for _, at in lines(x.shape, axis):
+        powers = [math.exp(value - max(x[at])) for value in x[at]]
+        y[at] = [power / sum(powers) for power in powers]
+
+
+def softmax_backward(y, dy, axis, dx, workspace):
+    for _, at in lines(y.shape, axis):
+        dot = sum(a * b for a, b in zip(y[at], dy[at], strict=True))
+        dx[at] = [a * (b - dot) for a, b in zip(y[at], dy[at], strict=True)]
+
+
+def find_bad_label(label, classes, ignore):
+    for number, value in enumerate(label.flat):
+        finite = math.isfinite(value)
+        if not (finite and (0 <= int(value) < classes or int(value) == ignore)):
+            return number
+    return -1
+
+
+def softmax_loss_forward(prob, label, axis, ignore, workspace):
+    loss, valid = 0.0, 0
+    for number, at in lines(prob.shape, axis):
+        true = int(label.flat[number])
+        if true != ignore:
+            loss -= math.log(max(prob[at][true], SMALLEST_PROBABILITY))
+            valid += 1
+    return loss, valid
+
+
+def softmax_loss_backward(prob, label, axis, ignore, dx):
+    for number, at in lines(prob.shape, axis):
+        true = int(label.flat[number])
+        dx[at] = 0 if true == ignore else [p - (k == true) for k, p in enumerate(prob[at])]
+
+
+def accuracy_forward(x, label, axis, top_k, ignore, correct, valid):
+    for number, at in lines(x.shape, axis):
+        true = int(label.flat[number])
+        counts = true != ignore
+        better = sum(k != true and value >= x[at][true] for k, value in enumerate(x[at])) if counts else 0
+        correct.flat[number], valid.flat[number] = counts and better < top_k, counts
+
+
+# --- update.py --------------------------------------------------------------------------------
+
+
+def regularize(diff, data, scale, decay, kind):
+    for i, value in enumerate(data):
+        pull = value if kind == "L2" else int(value > 0) - int(value < 0)
+        diff[i] = scale * diff[i] + decay * pull
+
+
+def sgd_update(data, diff, history, rate, momentum):
+    for i in range(len(data)):
+        history[i] = momentum * history[i] + rate * diff[i]
+        diff[i] = history[i]
+        data[i] -= diff[i]

@@ -1,0 +1,53 @@
+"""Runs one call of a kernel on a backend, and brings back everything it may have written."""
+
+from __future__ import annotations
+
+import inspect
+import math
+
+import numpy as np
+from kernel_cases import WORKSPACE
+
+from minicaffe.backend import kernels, layout
+from minicaffe.backend.workspace import Workspace
+
+# Parameters that lie in C order whatever the blobs do (kernels.py says so).
+ALWAYS_C_ORDER = {"weight", "dweight", "label", "correct", "valid"}
+
+
+def run(backend, twins, name: str, args: tuple, dtype: str, order: str = layout.C_ORDER) -> list:
+    """The return value of twins.<name>(*args), then every array among args as it is afterwards, on the host."""
+    parameters = inspect.signature(getattr(kernels, name)).parameters
+    workspace, values = Workspace(backend), []
+    for parameter, value in zip(parameters, args, strict=True):
+        if isinstance(value, np.ndarray):
+            value = place(backend, cast(value, dtype), layout.C_ORDER if parameter in ALWAYS_C_ORDER else order)
+        values.append(workspace if value is WORKSPACE else value)
+    with np.errstate(all="ignore"):
+        result = getattr(twins, name)(*values)
+    arrays = [backend.to_host(value) for value in values if hasattr(value, "dtype")]
+    return [*numbers(result), *arrays]
+
+
+def cast(array: np.ndarray, dtype: str) -> np.ndarray:
+    return array.astype(dtype) if array.dtype == np.float64 else array
+
+
+def place(backend, array: np.ndarray, order: str):
+    """A copy of `array` on the backend, its bytes lying in `order`."""
+    there = layout.view(backend.xp.empty(math.prod(array.shape), array.dtype), array.shape, order)
+    there[...] = backend.xp.asarray(array)
+    return there
+
+
+def numbers(result) -> list[float]:
+    if result is None:
+        return []
+    return [float(value) for value in (result if isinstance(result, tuple) else (result,))]
+
+
+def assert_same(got: list, wanted: list, dtype: str) -> None:
+    tolerance = {"float32": 3e-5, "float64": 1e-11}[dtype]
+    assert len(got) == len(wanted)
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
