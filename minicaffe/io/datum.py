@@ -55,11 +55,10 @@ def decode_batch(
         return plain
     names = [repr(key) for key in keys] or [f"number {i}" for i in range(len(values))]
     parsed = [_Datum(value, path, name) for value, name in zip(values, names, strict=True)]
-    items: np.ndarray | list[np.ndarray] = [datum.array(color) for datum in parsed]
-    if len({(item.shape, item.dtype) for item in items}) == 1:
-        items = np.stack(items)
+    items = [datum.array(color) for datum in parsed]
+    alike = len({(item.shape, item.dtype) for item in items}) == 1
     labels = np.array([datum.label for datum in parsed], np.int32)
-    return DatumBatch(items, labels, any(datum.encoded for datum in parsed))
+    return DatumBatch(np.stack(items) if alike else items, labels, any(datum.encoded for datum in parsed))
 
 
 def make_datum(array: np.ndarray, label: int | None = None) -> bytes:
