@@ -35,7 +35,7 @@ _TREE = struct.Struct("<IHHQQQQQ")
 _META_SIZE = _PAGE.size + _HEAD.size + 2 * _TREE.size + _TAIL.size
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
 _BRANCH, _LEAF, _META_PAGE = 0x01, 0x02, 0x08
-_BIGDATA, _OTHER_VALUES = 0x01, 0x06
+_BIGDATA = 0x01
 _NO_PAGE = (1 << 64) - 1
 # Reverse keys, sorted duplicates, integer keys and what goes with them: other orders than Caffe's.
 _OTHER_ORDERS = 0x7E
@@ -79,15 +79,32 @@ class LMDBDatabase(Database):
         return self._meta.entries
 
     def records(self, first_key: bytes = b"", skip: int = 0) -> Iterator[Record]:
-        last = b""
+        last, page_size = b"", self._meta.page_size
         for page, places in _Tree(self._file, self._meta).leaves(first_key):
             for place in places[skip:]:
-                key, value = _record(self._file, self._meta, page, place)
+                low, high, flags, key_size = _NODE.unpack_from(page, place)
+                start = place + _NODE.size + key_size
+                end = start + (low | high << 16)
+                key = page[place + _NODE.size : start]
                 if key <= last:
                     raise _damaged(self._file, f"key {key!r} stands behind {last!r}")
                 last = key
-                yield key, value
+                if flags:
+                    yield key, self._value_elsewhere(key, flags, page[start : start + 8], end - start)
+                elif end <= page_size:
+                    yield key, page[start:end]
+                else:
+                    raise _damaged(self._file, f"the value of {key!r} runs over its page")
             skip = max(skip - len(places), 0)
+
+    def _value_elsewhere(self, key: bytes, flags: int, place: bytes, size: int) -> bytes:
+        """The value of a node that holds but the number of its first page."""
+        if flags != _BIGDATA:
+            raise FormatError(f"{key!r} holds a database or several values, no Datum", file=self._file.path)
+        number, last = int.from_bytes(place, "little"), self._meta.last_page
+        if number > last:
+            raise _damaged(self._file, f"the value of {key!r} lies in page {number}, the last one is {last}")
+        return self._file.read_exactly(size, number * self._meta.page_size + _PAGE.size)
 
     def close(self) -> None:
         super().close()
@@ -138,7 +155,7 @@ class _Tree:
         if found != number or not flags & kind or not _PAGE.size <= lower <= len(page) or lower & 1:
             raise _damaged(self._file, f"page {number} is no {'leaf' if kind == _LEAF else 'branch'} of the tree")
         places = struct.unpack_from(f"<{(lower - _PAGE.size) // 2}H", page, _PAGE.size)
-        if not places or min(places) < lower or max(places) + _NODE.size > len(page):
+        if not places or max(places) + _NODE.size > len(page):
             raise _damaged(self._file, f"page {number} has no nodes where it should")
         return places
 
@@ -147,25 +164,6 @@ def _key(page: bytes, place: int) -> bytes:
     (size,) = _KEY_SIZE.unpack_from(page, place)
     start = place + _NODE.size
     return page[start : start + size]
-
-
-def _record(file: FileReader, meta: _Meta, page: bytes, place: int) -> Record:
-    """Key and value of a leaf's node."""
-    low, high, flags, key_size = _NODE.unpack_from(page, place)
-    start = place + _NODE.size + key_size
-    size = low | high << 16
-    key = page[start - key_size : start]
-    if not flags & (_BIGDATA | _OTHER_VALUES):
-        value = page[start : start + size]
-        if len(value) < size:
-            raise _damaged(file, f"the value of {key!r} runs over its page")
-        return key, value
-    if flags & _OTHER_VALUES:
-        raise FormatError(f"{key!r} holds a database or several values, no Datum", file=file.path)
-    number = int.from_bytes(page[start : start + 8], "little")
-    if number > meta.last_page:
-        raise _damaged(file, f"the value of {key!r} lies in page {number}, the last one is {meta.last_page}")
-    return key, file.read_exactly(size, number * meta.page_size + _PAGE.size)
 
 
 def _data_path(folder: str) -> str:

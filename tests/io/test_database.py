@@ -14,21 +14,21 @@ VALUES = [value for _, value in RECORDS]
 
 
 @pytest.fixture(params=["lmdb", "leveldb"])
-def backend(request):
+def kind(request):
     pytest.importorskip("plyvel" if request.param == "leveldb" else "lmdb")
     return request.param
 
 
 @pytest.fixture
-def path(tmp_path, backend):
-    with create_database(tmp_path / "db", backend) as writer:
+def path(tmp_path, kind):
+    with create_database(tmp_path / "db", kind) as writer:
         for key, value in reversed(RECORDS):
             writer.put(key, value)
     return tmp_path / "db"
 
 
-def test_a_cursor_reads_in_order_of_keys_and_wraps_round(path, backend):
-    with open_database(path, backend) as db:
+def test_a_cursor_reads_in_order_of_keys_and_wraps_round(path, kind):
+    with open_database(path, kind) as db:
         assert len(db) == 7
         cursor = db.cursor()
         assert (cursor.index, cursor.epoch) == (0, 0)
@@ -41,8 +41,8 @@ def test_a_cursor_reads_in_order_of_keys_and_wraps_round(path, backend):
         assert cursor.read(0) == []
 
 
-def test_cursors_of_one_database_are_independent(path, backend):
-    with open_database(path, backend) as db, open_database(path, backend) as again:
+def test_cursors_of_one_database_are_independent(path, kind):
+    with open_database(path, kind) as db, open_database(path, kind) as again:
         one, two, other = db.cursor(), db.cursor(), again.cursor()
         assert one.read(3) + one.read(3) == VALUES[:6]
         assert two.read(3) + other.read(2) == VALUES[:3] + VALUES[:2]
@@ -50,8 +50,8 @@ def test_cursors_of_one_database_are_independent(path, backend):
 
 @pytest.mark.parametrize("by_key", [False, True])
 @pytest.mark.parametrize("before", range(8))
-def test_seek_goes_exactly_where_a_cursor_stood(path, backend, before, by_key):
-    with open_database(path, backend) as db:
+def test_seek_goes_exactly_where_a_cursor_stood(path, kind, before, by_key):
+    with open_database(path, kind) as db:
         stood, cursor = db.cursor(), db.cursor()
         stood.read(7 + before)
         key = RECORDS[stood.index][0] if by_key and stood.index < 7 else b""
@@ -61,8 +61,8 @@ def test_seek_goes_exactly_where_a_cursor_stood(path, backend, before, by_key):
             assert cursor.read(4) == stood.read(4)
 
 
-def test_seek_notices_another_database(path, backend):
-    with open_database(path, backend) as db:
+def test_seek_notices_another_database(path, kind):
+    with open_database(path, kind) as db:
         cursor = db.cursor()
         cursor.seek(8)
         for _ in range(2):
@@ -75,8 +75,8 @@ def test_seek_notices_another_database(path, backend):
         assert cursor.read(1) == VALUES[:1]
 
 
-def test_what_failed_once_is_no_end(path, backend, monkeypatch):
-    with open_database(path, backend) as db:
+def test_what_failed_once_is_no_end(path, kind, monkeypatch):
+    with open_database(path, kind) as db:
         cursor, whole = db.cursor(), db.records
 
         def damaged(first_key=b"", skip=0):
@@ -96,9 +96,9 @@ def test_what_failed_once_is_no_end(path, backend, monkeypatch):
         assert cursor.read(4) == VALUES[3:]
 
 
-def test_an_empty_database_is_told_when_read(tmp_path, backend):
-    create_database(tmp_path / "db", backend).close()
-    with open_database(tmp_path / "db", backend) as db:
+def test_an_empty_database_is_told_when_read(tmp_path, kind):
+    create_database(tmp_path / "db", kind).close()
+    with open_database(tmp_path / "db", kind) as db:
         assert len(db) == 0
         with pytest.raises(DataError, match="db: is empty: there is no record to read"):
             db.cursor().read(1)
@@ -110,35 +110,35 @@ def test_unknown_backends_are_refused(tmp_path):
             call(tmp_path / "db", "hdf5")
 
 
-def test_a_note_travels_with_its_database(tmp_path, backend):
-    with create_database(tmp_path / "db", backend, note="Generated digits: é") as writer:
+def test_a_note_travels_with_its_database(tmp_path, kind):
+    with create_database(tmp_path / "db", kind, note="Generated digits: é") as writer:
         writer.put(b"0", b"1")
-    with open_database(tmp_path / "db", backend) as db:
+    with open_database(tmp_path / "db", kind) as db:
         assert db.note == "Generated digits: é"
         assert db.cursor().read(1) == [b"1"]
 
 
-def test_without_a_note_there_is_no_file(path, backend):
+def test_without_a_note_there_is_no_file(path, kind):
     assert not (path / NOTE_FILE).exists()
-    with open_database(path, backend) as db:
+    with open_database(path, kind) as db:
         assert db.note == ""
 
 
-def test_a_writer_replaces_and_grows(tmp_path, backend):
+def test_a_writer_replaces_and_grows(tmp_path, kind):
     # 32 MiB: an LMDB map doubles twice; several commits by count and by bytes.
     value = np.random.default_rng(0).bytes(16_000)
-    with create_database(tmp_path / "db", backend) as writer:
+    with create_database(tmp_path / "db", kind) as writer:
         writer.put(b"0001", b"earlier")
         writer.commit()
         for i in range(2100):
             writer.put(b"%04d" % i, value[i:])
-    with open_database(tmp_path / "db", backend) as db:
+    with open_database(tmp_path / "db", kind) as db:
         assert all(found == value[i:] for i, (_, found) in enumerate(db.records()))
         assert len(db) == 2100
 
 
-def test_large_records_are_committed_before_memory_fills(tmp_path, backend):
-    writer = create_database(tmp_path / "db", backend)
+def test_large_records_are_committed_before_memory_fills(tmp_path, kind):
+    writer = create_database(tmp_path / "db", kind)
     value = bytes(20 << 20)
     for i in range(4):
         writer.put(b"%d" % i, value)
@@ -146,8 +146,8 @@ def test_large_records_are_committed_before_memory_fills(tmp_path, backend):
     writer.abort()
 
 
-def test_nothing_lies_under_the_final_name_before_the_end(tmp_path, backend):
-    with create_database(tmp_path / "db", backend) as writer:
+def test_nothing_lies_under_the_final_name_before_the_end(tmp_path, kind):
+    with create_database(tmp_path / "db", kind) as writer:
         writer.put(b"0", b"1")
         writer.commit()
         assert not (tmp_path / "db").exists()
@@ -155,21 +155,21 @@ def test_nothing_lies_under_the_final_name_before_the_end(tmp_path, backend):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_what_fails_leaves_nothing(tmp_path, backend, error):
-    with pytest.raises(error), create_database(tmp_path / "db", backend) as writer:
+def test_what_fails_leaves_nothing(tmp_path, kind, error):
+    with pytest.raises(error), create_database(tmp_path / "db", kind) as writer:
         writer.put(b"0", b"1")
         writer.commit()
         raise error
     assert os.listdir(tmp_path) == []
 
 
-def test_an_existing_folder_is_never_replaced(tmp_path, backend):
+def test_an_existing_folder_is_never_replaced(tmp_path, kind):
     (tmp_path / "db").mkdir()
     with pytest.raises(FileError, match=r"mkdir .*db failed: it exists already; remove it, or give another name"):
-        create_database(tmp_path / "db", backend)
+        create_database(tmp_path / "db", kind)
     assert os.listdir(tmp_path) == ["db"]
     # Made by somebody else in the meantime.
-    writer = create_database(tmp_path / "later", backend)
+    writer = create_database(tmp_path / "later", kind)
     (tmp_path / "later").mkdir()
     with pytest.raises(FileError, match="it exists already"):
         writer.close()
@@ -177,28 +177,28 @@ def test_an_existing_folder_is_never_replaced(tmp_path, backend):
     assert os.listdir(tmp_path / "later") == []
 
 
-def test_a_missing_folder_around_it_is_told(tmp_path, backend):
+def test_a_missing_folder_around_it_is_told(tmp_path, kind):
     with pytest.raises(
         FileError, match=r"absent/db: the database cannot be written: No such file.*the folder around it"
     ):
-        create_database(tmp_path / "absent" / "db", backend)
+        create_database(tmp_path / "absent" / "db", kind)
 
 
-def test_permissions_are_those_of_caffe(path, backend):
+def test_permissions_are_those_of_caffe(path, kind):
     mask = os.umask(0)
     os.umask(mask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o744 & ~mask
-    if backend == "lmdb":
+    if kind == "lmdb":
         assert stat.S_IMODE((path / "data.mdb").stat().st_mode) == 0o664 & ~mask
 
 
-def test_keys_that_cannot_be_are_told(tmp_path, backend):
-    with create_database(tmp_path / "db", backend) as writer:
+def test_keys_that_cannot_be_are_told(tmp_path, kind):
+    with create_database(tmp_path / "db", kind) as writer:
         with pytest.raises(DataError, match="a record needs a key"):
             writer.put(b"", b"1")
         writer.put(b"x" * 511, b"1")
-    if backend == "lmdb":
-        writer = create_database(tmp_path / "long", backend)
+    if kind == "lmdb":
+        writer = create_database(tmp_path / "long", kind)
         writer.put(b"x" * 512, b"1")
         with pytest.raises(DataError, match=r"LMDB takes keys of up to 511 bytes, b'x+' has 512"):
             writer.close()
@@ -214,8 +214,8 @@ def test_writing_a_leveldb_says_what_to_install(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-def test_the_libraries_read_what_was_made(path, backend):
-    if backend == "lmdb":
+def test_the_libraries_read_what_was_made(path, kind):
+    if kind == "lmdb":
         import lmdb
 
         with lmdb.open(str(path), readonly=True, lock=False) as env, env.begin() as transaction:

@@ -37,14 +37,16 @@ def snapshot(folder):
     return {entry.name: (entry.stat().st_mtime_ns, entry.stat().st_size) for entry in os.scandir(folder)}
 
 
-def fill(path, count=200, size=1000, batch=10, **options):
-    """A database of `count` records whose values differ in size and bytes."""
+def fill(path, count=200, size=1000, batch=10, compact=False, **options):
+    """A database of `count` records whose values differ in size and bytes; the first half in tables if `compact`."""
     records = [(b"%08d" % i, bytes([i % 251]) * (size + i)) for i in range(count)]
     with library(path, **options) as db:
         for start in range(0, count, batch):
             with db.write_batch() as changes:
                 for key, value in records[start : start + batch]:
                     changes.put(key, value)
+            if compact and start + batch == count // 2:
+                db.compact_range()
     return records
 
 
@@ -53,11 +55,11 @@ def suffixes(path):
 
 
 @pytest.mark.parametrize("compression", [None, "snappy"])
-@pytest.mark.parametrize("batch", [1, 7, 50])
-@pytest.mark.parametrize(("buffer", "expected"), [(256 << 20, {".log"}), (64 << 10, {".log", ".ldb"})])
-def test_reads_what_was_written_and_touches_nothing(tmp_path, compression, batch, buffer, expected):
+@pytest.mark.parametrize("batch", [1, 10, 50])
+@pytest.mark.parametrize(("compact", "expected"), [(False, {".log"}), (True, {".log", ".ldb"})])
+def test_reads_what_was_written_and_touches_nothing(tmp_path, compression, batch, compact, expected):
     path = tmp_path / "db"
-    records = fill(path, batch=batch, write_buffer_size=buffer, compression=compression)
+    records = fill(path, batch=batch, compact=compact, compression=compression)
     assert suffixes(path) & {".log", ".ldb"} == expected
     before = snapshot(path)
     assert ours(path) == records
@@ -143,7 +145,7 @@ def test_any_history_leaves_what_the_library_sees(tmp_path_factory, changes, tra
 
 def test_records_from_a_key_on_and_with_some_left_out(tmp_path):
     path = tmp_path / "db"
-    records = fill(path, write_buffer_size=64 << 10)
+    records = fill(path, compact=True)
     with open_database(path, "leveldb") as db:
         for first in (b"", b"00000000", b"00000099x", b"00000199", b"1"):
             expected = [record for record in records if record[0] >= first]
