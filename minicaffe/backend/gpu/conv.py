@@ -49,7 +49,7 @@ def conv_backward_data(dy: Array, weight: Array, dx: Array, window: Window, grou
     if dy.size == 0:
         dx[...] = 0
         return
-    filters = c_order(weight).reshape(group, weight.shape[0] // group, -1).transpose(0, 2, 1).copy(order="C")
+    filters = _turned_filters(weight, group, workspace)
     if window.is_pointwise:
         with written(dx) as out:
             matmul(filters, _by_group(c_order(dy), group), out=_by_group(out, group))
@@ -86,7 +86,8 @@ def add_bias(y: Array, bias: Array) -> None:
 
 def sum_to_channels(dy: Array, dbias: Array, workspace: Workspace) -> None:
     """As kernels.py."""
-    dbias += dy.sum(axis=(0, *range(2, dy.ndim)))
+    sums = workspace.array("kernel:channels", dbias.shape, dbias.dtype)
+    dbias += dy.sum(axis=(0, *range(2, dy.ndim)), out=sums)
 
 
 def _pointwise_forward(x: Array, weight: Array, bias: Array | None, y: Array, group: int) -> None:
@@ -96,6 +97,14 @@ def _pointwise_forward(x: Array, weight: Array, bias: Array | None, y: Array, gr
         matmul(filters, _by_group(c_order(x), group), out=_by_group(out, group))
         if bias is not None:
             add_bias(out, bias)
+
+
+def _turned_filters(weight: Array, group: int, workspace: Workspace) -> Array:
+    """weight^T of each group, (group, C / group * taps, O / group)."""
+    filters = c_order(weight).reshape(group, weight.shape[0] // group, -1).transpose(0, 2, 1)
+    turned = workspace.array("kernel:filters", filters.shape, weight.dtype)
+    turned[...] = filters
+    return turned
 
 
 def _parts(x: Array, y: Array, window: Window) -> Iterator[slice]:

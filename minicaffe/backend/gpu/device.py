@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any
 
@@ -28,9 +29,18 @@ class GpuBackend(Backend):
 
         super().__init__(f"gpu:{device_id}", cupy, gpu, device_id)
 
+    @property
+    def device_name(self) -> str:
+        """What the maker calls it: "NVIDIA H100 PCIe"."""
+        return self.xp.cuda.runtime.getDeviceProperties(self.device_id)["name"].decode()
+
     def select(self) -> None:
         """Make this the GPU that the calling thread computes on; CUDA keeps the choice per thread."""
         self.xp.cuda.Device(self.device_id).use()
+
+    def at_work(self) -> AbstractContextManager[Any]:
+        """This GPU for the length of a `with`, whichever the thread had selected."""
+        return self.xp.cuda.Device(self.device_id)
 
 
 def open_gpu(device_id: int) -> Backend:

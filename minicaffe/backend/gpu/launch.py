@@ -84,4 +84,4 @@ def as_argument(value: Any) -> Any:
     """Numbers get the width of their parameter: int becomes Index, float double. Arrays stay."""
     if isinstance(value, bool | int | np.integer):
         return np.int64(value)
-    return np.float64(value) if isinstance(value, float) else value
+    return np.float64(value) if isinstance(value, float | np.floating) else value

@@ -136,6 +136,7 @@ def test_a_failure_is_not_remembered(fake_gpu):
 
 def test_each_device_is_opened_once_and_selected_every_time(fake_gpu):
     assert fake_gpu.is_gpu and fake_gpu.name == "gpu:0" and fake_gpu.xp is fake_cupy
+    assert fake_gpu.device_name == "Fake GPU 0"
     second = device.open_gpu(1)
     assert current_device() == 1
     assert device.open_gpu(0) is fake_gpu and current_device() == 0
@@ -158,6 +159,13 @@ def test_another_thread_starts_on_the_cpu_and_chooses_for_itself(fake_gpu):
     thread.join()
     assert seen == ["cpu", ("gpu:1", 1), 0]
     assert backend.active() is fake_gpu and current_device() == 0
+
+
+def test_at_work_comes_back_to_the_device_before(fake_gpu):
+    backend.set_device(1)
+    with fake_gpu.at_work():
+        assert current_device() == 0
+    assert current_device() == 1
 
 
 def test_set_device_takes_effect_at_once_in_gpu_mode(fake_gpu):

@@ -70,7 +70,7 @@ def test_no_work_is_no_launch(fake_gpu, kernel):
 def test_the_grid_fits_the_work(kernel, total, blocks):
     seen = []
     kernel.compiled["float32",] = lambda *launched: seen.append(launched)
-    kernel.launch(total, 2.0, 3, "y", T="float32")
+    kernel.launch(total, np.float32(2), np.int32(3), "y", T="float32")
     ((grid, block, arguments),) = seen
     assert (grid, block) == ((blocks,), (THREADS,))
     assert [type(value) for value in arguments] == [np.int64, np.float64, np.int64, str]
