@@ -29,6 +29,7 @@ CONVOLUTIONS = {
     "one axis": ((2, 3, 9), Window.of((4,), (2,), (1,))),
     "three axes": ((2, 2, 3, 4, 5), Window.of((2, 3, 2), (1, 2, 1), (1, 0, 1))),
     "four axes": ((1, 2, 3, 2, 4, 3), Window.of((2, 1, 2, 2), (1, 1, 2, 1), (0, 1, 0, 1))),
+    "one pixel, one tap": ((3, 4, 1), Window.of((1,))),
     "no image": ((0, 3, 4, 5), Window.of((3, 3))),
     "no output": ((2, 2, 2, 5), Window.of((3, 3))),
     "no pixel": ((2, 2, 0, 3), Window.of((2, 2), None, (1, 1))),

@@ -125,7 +125,10 @@ def _rows(x: Array, window: Window, output: tuple[int, ...], group: int, workspa
 def _unfolded(x: Array, window: Window, output: tuple[int, ...], group: int, workspace: Workspace) -> Array:
     """The rows of x."""
     rows = _rows(x, window, output, group, workspace)
-    unfold(x, window, output, rows, *_steps(rows, len(x)))
+    if window.is_pointwise:
+        _by_image(rows, x)[...] = x
+    else:
+        unfold(x, window, output, rows, *_steps(rows, len(x)))
     return rows
 
 
@@ -141,7 +144,7 @@ def _tops(y: Array, group: int, workspace: Workspace) -> Array:
 
 
 def _by_image(tops: Array, y: Array) -> Array:
-    """tops seen in the shape of y, (images, O, *output)."""
+    """tops seen in the shape of y, (images, O, *output); or pointwise rows in the shape of x."""
     return tops.reshape(y.shape[1], len(y), *y.shape[2:]).swapaxes(0, 1)
 
 

@@ -90,7 +90,7 @@ extern "C" __global__ void col2im(Index total, const T* col, Index channels, Ind
 
 def im2col(x: Array, window: Window, col: Array, workspace: Workspace) -> None:
     """As kernels.py.  Each thread unfolds one window, so that neighbours write neighbouring places."""
-    if not window.kernel:
+    if window.is_pointwise:
         col[...] = x
         return
     places = math.prod(col.shape[2:])
@@ -100,7 +100,7 @@ def im2col(x: Array, window: Window, col: Array, workspace: Workspace) -> None:
 
 def col2im(col: Array, window: Window, x: Array, workspace: Workspace) -> None:
     """As kernels.py.  Each thread gathers one pixel, in the order of the taps: the same sum every time."""
-    if not window.kernel:
+    if window.is_pointwise:
         x[...] = col
         return
     places = math.prod(col.shape[2:])

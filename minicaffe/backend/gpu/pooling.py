@@ -267,16 +267,8 @@ def stochastic_pool_forward(x: Array, window: Window, uniform: Array, y: Array, 
     """As kernels.py."""
     win = pack(window, x.shape[2:], y.shape[2:])
     with written(y) as out, written(winner) as won:
-        STOCHASTIC_POOL_FORWARD.launch(
-            y.size,
-            c_order(x),
-            win,
-            c_order(uniform),
-            out,
-            won,
-            T=x.dtype,
-            W=winner.dtype,
-        )
+        inputs = c_order(x), win, c_order(uniform)
+        STOCHASTIC_POOL_FORWARD.launch(y.size, *inputs, out, won, T=x.dtype, W=winner.dtype)
 
 
 def stochastic_pool_test(x: Array, window: Window, y: Array, workspace: Workspace) -> None:
