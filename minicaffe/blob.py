@@ -130,6 +130,11 @@ class Blob:
         storage = self._storage[which]
         return self._shaped(storage.host(), storage)
 
+    def load(self, which: int, array: np.ndarray) -> None:
+        """Overwrite DATA or DIFF with a host array of this shape."""
+        storage = self._storage[which]
+        np.copyto(self._shaped(storage.host(fetch=False), storage), array)
+
     # --- sharing -------------------------------------------------------------------------------
 
     def share_data(self, other: Blob) -> None:

@@ -55,11 +55,14 @@ class Storage:
         self.state = HEAD_AT_DEVICE
         return self._device
 
-    def host(self) -> np.ndarray:
-        """The flat NumPy array that scripts see; from now on it is the newer copy."""
+    def host(self, fetch: bool = True) -> np.ndarray:
+        """The flat NumPy array that scripts see; from now on it is the newer copy.
+
+        fetch: False for a caller who overwrites all of it, and needs nothing from the device.
+        """
         if self._host is None:
             self._host = np.zeros(self.capacity, self.dtype)
-        if self.state == HEAD_AT_DEVICE:
+        if self.state == HEAD_AT_DEVICE and fetch:
             self._device.get(out=self._host)
         self.state = HEAD_AT_HOST if self.backend.is_gpu else SYNCED
         return self._host
