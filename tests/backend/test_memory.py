@@ -1,0 +1,87 @@
+"""Storage: a host and a device copy, and which of the two is newer."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from minicaffe.backend import CPU
+from minicaffe.backend.memory import HEAD_AT_DEVICE, HEAD_AT_HOST, SYNCED, UNINITIALIZED, Storage
+
+
+def make(backend, count=4):
+    storage = Storage(backend, np.float32)
+    storage.grow(count)
+    return storage
+
+
+def test_nothing_is_allocated_before_it_is_touched(backend):
+    storage = make(backend, 10**9)
+    assert storage.state == UNINITIALIZED and not storage.allocated and storage.capacity == 10**9
+
+
+@pytest.mark.parametrize("side", ["host", "device"])
+def test_first_touched_it_is_zero(backend, side):
+    storage = make(backend)
+    array = getattr(storage, side)()
+    assert storage.allocated and array.dtype == np.float32
+    assert_array_equal(array if side == "host" else backend.to_host(array), np.zeros(4))
+
+
+def test_what_one_side_writes_the_other_reads(backend):
+    storage = make(backend)
+    storage.host()[...] = [1, 2, 3, 4]
+    device = storage.device()
+    assert_array_equal(backend.to_host(device), [1, 2, 3, 4])
+    device *= 2
+    assert_array_equal(storage.host(), [2, 4, 6, 8])
+    storage.host()[1] = 0
+    assert_array_equal(backend.to_host(storage.device()), [2, 0, 6, 8])
+
+
+def test_states(backend):
+    storage = make(backend)
+    storage.host()
+    assert storage.state == (HEAD_AT_HOST if backend.is_gpu else SYNCED)
+    storage.device()
+    assert storage.state == (HEAD_AT_DEVICE if backend.is_gpu else SYNCED)
+
+
+def test_on_the_cpu_both_are_one_array():
+    storage = make(CPU)
+    assert storage.host() is storage.device() is storage.host()
+
+
+def test_growing_drops_the_contents(backend):
+    storage = make(backend)
+    storage.host()[...] = 1
+    assert not storage.grow(4) and not storage.grow(2)
+    assert storage.host().sum() == 4
+    assert storage.grow(5)
+    assert not storage.allocated and storage.host().tolist() == [0] * 5
+
+
+def test_rebinding_moves_the_contents(backend):
+    storage, buffer = make(backend), backend.xp.zeros(10, np.float32)
+    storage.host()[...] = [1, 2, 3, 4]
+    storage.rebind(buffer[3:7])
+    assert_array_equal(backend.to_host(buffer), [0, 0, 0, 1, 2, 3, 4, 0, 0, 0])
+    storage.device()[0] = 9
+    assert backend.to_host(buffer)[3] == 9
+    assert storage.host()[0] == 9
+    storage.host()[1] = 8
+    storage.device()
+    assert backend.to_host(buffer)[4] == 8
+
+
+def test_rebinding_what_was_never_touched(backend):
+    storage, buffer = make(backend), backend.xp.zeros(10, np.float32)
+    storage.rebind(buffer[3:7])
+    storage.device()[...] = 1
+    assert backend.to_host(buffer).sum() == 4
+
+
+def test_a_callers_array_is_adopted(backend):
+    storage, mine = make(backend), np.arange(6, dtype=np.float32)
+    storage.adopt(mine)
+    assert storage.capacity == 6 and storage.host() is mine
+    assert_array_equal(backend.to_host(storage.device()), mine)
