@@ -12,16 +12,16 @@ A net drives them through `initialize`, `run_forward` and `run_backward`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from minicaffe.backend import Backend, active
 from minicaffe.backend.layout import Layout
 from minicaffe.backend.workspace import Workspace
-from minicaffe.blob import Blob, shape_text
+from minicaffe.blob import DIFF, Blob, shape_text
 from minicaffe.errors import DataError, GraphError, MinicaffeError, Origin, ParamError, ShapeError
 from minicaffe.fillers import fill
 from minicaffe.io.blobproto import decode_blob
@@ -30,6 +30,7 @@ from minicaffe.proto import caffe_pb2
 
 TRAIN, TEST = 0, 1
 Blobs = Sequence[Blob]
+Kind = TypeVar("Kind", bound=MinicaffeError)
 
 
 @dataclass
@@ -91,7 +92,8 @@ class Layer:
         self.loss_weights: list[float] = []
         self.param_propagate_down: list[bool] = []
         self._fillers: list[tuple[Blob, Any, str]] = []
-        self._bottom_shapes: list[tuple] | None = None
+        self._borrowed: set[int] = set()
+        self._shapes: list[tuple] = []
 
     # --- what a type overrides -----------------------------------------------------------------
 
@@ -161,8 +163,13 @@ class Layer:
         return blob
 
     def fill_parameters(self) -> None:
-        """Give the parameters their first values: from the fillers, or stored in the message itself."""
+        """Give the parameters their first values: from the fillers, or stored in the message itself.
+
+        Borrowed ones have their owner's.
+        """
         for index, (blob, filler, name) in enumerate(self._fillers):
+            if index in self._borrowed:
+                continue
             try:
                 fill(blob, filler, self.context.seed, self.name, index)
             except MinicaffeError as error:
@@ -170,7 +177,13 @@ class Layer:
         self._fillers.clear()
         self._load_stored_blobs()
 
-    def error(self, kind: type[MinicaffeError], message: str, field: str = "") -> MinicaffeError:
+    def borrow_parameter(self, index: int, owner: Blob) -> None:
+        """Let blobs[index] be the memory, data and diff, of a parameter that another layer fills."""
+        self.blobs[index].share_data(owner)
+        self.blobs[index].share_diff(owner)
+        self._borrowed.add(index)
+
+    def error(self, kind: Callable[..., Kind], message: str, field: str = "") -> Kind:
         """An exception that says where this layer stands in its file. field: "pooling_param.stride"."""
         return kind(
             message,
@@ -180,6 +193,13 @@ class Layer:
             layer_type=self.type,
             field=field,
         )
+
+    def located(self, error: MinicaffeError | MemoryError) -> MinicaffeError:
+        """An error that came out of this layer, with the layer's place if it does not name one."""
+        if isinstance(error, MemoryError):
+            text = f"needs more memory than there is ({error}): make the batch, the images or num_output smaller"
+            return self.error(ShapeError, text)
+        return error if error.layer else self.error(type(error), str(error))
 
     def axis(self, blob: Blob, axis: int, field: str) -> int:
         """blob.canonical_axis, with this layer and field in the error."""
@@ -191,22 +211,22 @@ class Layer:
     # --- what a net calls ----------------------------------------------------------------------
 
     def initialize(self, bottom: Blobs, top: Blobs) -> None:
-        """Check the blob counts, set up, shape the tops, install the loss weights; once.
+        """Check the blob counts, set up, shape the tops, read the loss weights; once.
 
-        Only shapes: the parameters get memory and values in `fill_parameters`.
+        Only shapes: memory and values come in `fill_parameters` and `seed_losses`.
         """
         self.check_blob_counts(len(bottom), len(top))
         self.setup(bottom, top)
         self.reshape(bottom, top)
-        self._bottom_shapes = [blob.shape for blob in bottom]
-        self.install_loss_weights(top)
+        self._shapes = shapes_of(bottom, top)
+        self.loss_weights = self.read_loss_weights(len(top))
         self.param_propagate_down = self.param_propagate_down or [True] * len(self.blobs)
 
     def reshape_if_changed(self, bottom: Blobs, top: Blobs) -> None:
-        shapes = [blob.shape for blob in bottom]
-        if self.always_reshape or shapes != self._bottom_shapes:
+        """Reshape if a bottom's shape is another, or a script has reshaped a top, since the last time."""
+        if self.always_reshape or shapes_of(bottom, top) != self._shapes:
             self.reshape(bottom, top)
-            self._bottom_shapes = shapes
+            self._shapes = shapes_of(bottom, top)
 
     def run_forward(self, bottom: Blobs, top: Blobs) -> Any:
         """Reshape where needed, compute, and return the layer's loss: sum of top.data * top.diff.
@@ -214,6 +234,7 @@ class Layer:
         The loss is a number on the CPU, a 0-d array still on the device on a GPU.
         """
         self.reshape_if_changed(bottom, top)
+        self.seed_losses(top)
         self.forward(bottom, top)
         loss: Any = 0.0
         for blob, weight in zip(top, self.loss_weights, strict=False):
@@ -251,19 +272,25 @@ class Layer:
             text = f"holds {len(stored)} blobs, this layer has {len(self.blobs)}"
             raise self.error(ShapeError, text, "blobs")
         for index, (proto, blob) in enumerate(zip(stored, self.blobs, strict=True)):
-            copy_proto_into(self, proto, blob, index)
+            if index not in self._borrowed:
+                copy_proto_into(self, proto, blob, index)
         del stored[:]
 
-    def install_loss_weights(self, top: Blobs) -> None:
-        """A top with weight w has its whole diff filled with w: the seed of the gradient."""
+    def read_loss_weights(self, tops: int) -> list[float]:
         given = list(self.layer_param.loss_weight)
-        if given and len(given) != len(top):
-            text = f"has {len(given)} entries, must have one for each of the {len(top)} tops, or none"
+        if given and len(given) != tops:
+            text = f"has {len(given)} entries, must have one for each of the {tops} tops, or none"
             raise self.error(ParamError, text, "loss_weight")
-        self.loss_weights = given or [0.0] * len(top)
-        for blob, weight in zip(top, self.loss_weights, strict=True):
-            if weight:
-                blob.diff[...] = weight
+        return given or [0.0] * tops
+
+    def seed_losses(self, top: Blobs) -> None:
+        """A top with weight w has its whole diff filled with w, the seed of the gradient, whenever that is new memory.
+
+        In Caffe only at set-up, so that a loss which outgrows its memory is lost; what a script writes there stays.
+        """
+        for blob, weight in zip(top, self.loss_weights, strict=False):
+            if weight and not blob.storage(DIFF).allocated:
+                blob.diff.fill(weight)
 
 
 class LossLayer(Layer):
@@ -306,6 +333,10 @@ class NeuronLayer(Layer):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape_like(bottom[0])
+
+
+def shapes_of(bottom: Blobs, top: Blobs) -> list[tuple]:
+    return [blob.shape for blobs in (bottom, top) for blob in blobs]
 
 
 def check_labels(layer: Layer, label: Any, classes: int, ignore: int | None) -> None:

@@ -1,51 +1,27 @@
 """Assembly: from layer messages to wired layers, one short stage after the other.
 
-    filter -> insert splits -> create and wire layers -> mark backward -> collect parameters -> allocate
+    filter -> insert splits -> create, wire, set up each layer -> mark backward -> take memory
 
-Everything up to `allocate` only computes shapes; memory is taken last.
+Everything but the last stage only computes shapes.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from minicaffe import log
-from minicaffe.blob import DATA, DIFF, Blob, shape_text
-from minicaffe.errors import GraphError, MinicaffeError, ParamError
-from minicaffe.layers import layer_class
+from minicaffe.blob import shape_text
+from minicaffe.errors import MinicaffeError, ParamError
+from minicaffe.layers import layer_class, layer_type_list
 from minicaffe.layers.base import Context, Layer
 from minicaffe.net.filter import filter_layers
-from minicaffe.net.need import Need
-from minicaffe.net.sharing import Parameter, collect_parameters
+from minicaffe.net.graph import Graph
+from minicaffe.net.memory import ALIGNMENT as ALIGNMENT, ParameterMemory, check_size
 from minicaffe.net.spec import LayerSpec
-from minicaffe.net.splits import insert_splits, unknown_bottom
+from minicaffe.net.splits import insert_splits
+from minicaffe.proto.hints import nearest
 from minicaffe.proto.printer import format_text
-
-# Parameters begin at multiples of this many values in the shared buffers: 64 bytes and more.
-ALIGNMENT = 64
-
-
-@dataclass
-class Graph:
-    """A wired net: parallel lists, one entry a layer."""
-
-    context: Context
-    layers: list[Layer] = field(default_factory=list)
-    bottoms: list[list[Blob]] = field(default_factory=list)
-    tops: list[list[Blob]] = field(default_factory=list)
-    bottom_names: list[list[str]] = field(default_factory=list)
-    top_names: list[list[str]] = field(default_factory=list)
-    blobs: OrderedDict[str, Blob] = field(default_factory=OrderedDict)
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    blob_loss_weights: OrderedDict[str, float] = field(default_factory=OrderedDict)
-    need: Need = field(default_factory=Need)
-    parameters: list[Parameter] = field(default_factory=list)
-    param_data: Any = None
-    param_diffs: Any = None
 
 
 def assemble(specs: list[LayerSpec], state: Any, net_param: Any, context: Context) -> Graph:
@@ -53,157 +29,122 @@ def assemble(specs: list[LayerSpec], state: Any, net_param: Any, context: Contex
 
     Raises MinicaffeError kinds that name file, line, layer and field.
     """
-    specs = insert_splits(filter_layers(specs, state))
-    log_net(specs, net_param, state)
-    graph = Graph(context)
-    touched = c_order_blobs(specs)
-    available: dict[str, None] = {}
-    memory = 0
-    for spec in specs:
-        layer = create_layer(spec, graph, touched, available)
-        memory += sum(blob.count for blob in graph.tops[-1])
-        log.info(f"Memory required for data: {memory * 4}")
-        graph.need.add_layer(layer, spec.param.param, graph.bottom_names[-1], graph.top_names[-1])
-    graph.need.prune(graph.layers, graph.bottom_names, graph.top_names)
-    if net_param.force_backward:
-        graph.need.force(graph.layers)
-    graph.outputs = sorted(available)
-    for name in graph.outputs:
-        log.info(f"This network produces output {name}")
-    graph.parameters = collect_parameters(graph.layers)
-    allocate(graph)
+    included = filter_layers(specs, state)
+    log_net(included, net_param, state)
+    left_out = [spec for spec in specs if not any(spec is other for other in included)]
+    specs = insert_splits(included, left_out)
+    graph = Graph(context, c_order_blobs(specs))
+    try:
+        for spec in specs:
+            add_layer(graph, spec)
+        mark_backward(graph, net_param.force_backward)
+        for name in graph.outputs:
+            log.info(f"This network produces output {name}")
+        check_size(graph)
+        take_memory(graph)
+    except BaseException:
+        close_layers(graph.layers)
+        raise
     log.info("Network initialization done.")
     return graph
 
 
 def log_net(specs: Sequence[LayerSpec], net_param: Any, state: Any) -> None:
+    """The whole net as it is built, in the words of a prototxt."""
     if not log.enabled(log.INFO):
         return
-    shown = type(net_param)(name=net_param.name)
-    if net_param.HasField("force_backward"):
-        shown.force_backward = net_param.force_backward
+    shown = type(net_param)()
+    for descriptor, value in net_param.ListFields():
+        if descriptor.name in ("name", "force_backward", "debug_info"):
+            setattr(shown, descriptor.name, value)
     shown.state.CopyFrom(state)
     shown.layer.extend(spec.param for spec in specs)
     log.info(f"Initializing net from parameters: \n{format_text(shown)}")
 
 
+def class_of(spec: LayerSpec) -> type[Layer]:
+    """The class for a layer's type. Raises ParamError that lists the known types."""
+    name, known = spec.param.type, layer_type_list()
+    if name in known:
+        return layer_class(name)
+    close = nearest(name, known)
+    hint = f"; did you mean {close}?" if close else ""
+    text = f'is "{name}": Unknown layer type: {name} (known types: {", ".join(known)}){hint}'
+    raise spec.error(ParamError, text, "type")
+
+
 def c_order_blobs(specs: Sequence[LayerSpec]) -> set[str]:
-    """Names of blobs that user code touches: those of layers that ask for C order."""
+    """Names of blobs that user code touches: those of layers that ask for C order, and what shares their memory."""
     touched: set[str] = set()
     for spec in specs:
         if class_of(spec).c_order:
             touched.update(spec.param.bottom, spec.param.top)
+    splits = [{*spec.param.bottom, *spec.param.top} for spec in specs if spec.param.type == "Split"]
+    # A Split may read another's top: until nothing is added any more.
+    while grown := [names for names in splits if names & touched and not names <= touched]:
+        touched.update(*grown)
     return touched
 
 
-def class_of(spec: LayerSpec) -> type[Layer]:
-    try:
-        return layer_class(spec.param.type)
-    except ParamError as error:
-        text = str(error).removeprefix("type ")
-        raise spec.error(ParamError, text, "type") from None
+def add_layer(graph: Graph, spec: LayerSpec) -> None:
+    """Make one layer, wire its blobs, set it up, see whether it runs backward, and take in its parameters."""
+    layer = make_layer(graph, spec)
+    graph.add_layer(layer, spec)
+    bottom_ids, top_ids = graph.bottom_ids[-1], graph.top_ids[-1]
+    set_up(graph, layer, bottom_ids, top_ids)
+    graph.need.add_layer(layer, spec.param.param, graph.names(bottom_ids), graph.names(top_ids))
+    graph.parameters.add_layer(layer)
 
 
-def create_layer(spec: LayerSpec, graph: Graph, touched: set[str], available: dict[str, None]) -> Layer:
-    """Make one layer, wire its blobs, set it up."""
-    log.info(f"Creating Layer {spec.name}")
-    layer = class_of(spec)(spec.param, graph.context, spec.origin)
-    given = spec.param.propagate_down
-    if given and len(given) != len(spec.param.bottom):
-        text = f"has {len(given)} entries, must have one for each of the {len(spec.param.bottom)} bottoms, or none"
+def make_layer(graph: Graph, spec: LayerSpec) -> Layer:
+    given, bottoms = len(spec.param.propagate_down), len(spec.param.bottom)
+    if given not in (0, bottoms):
+        text = f"has {given} entries, must have one for each of the {bottoms} bottoms, or none"
         raise spec.error(ParamError, text, "propagate_down")
-    bottoms = [take_bottom(spec, position, graph, available) for position in range(len(spec.param.bottom))]
-    tops = [add_top(spec, position, layer, graph, touched, available) for position in range(len(spec.param.top))]
-    names = list(spec.param.top)
-    while layer.auto_top and len(tops) < max(layer.min_top or 0, layer.exact_top or 0):
-        tops.append(new_blob(graph, touched, ""))
-        names.append("(automatic)")
-    graph.layers.append(layer)
-    graph.bottoms.append(bottoms)
-    graph.tops.append(tops)
-    graph.bottom_names.append(list(spec.param.bottom))
-    graph.top_names.append(names)
-    for name, blob in zip(names, tops, strict=True):
-        graph.blobs.setdefault(name, blob)
-    if spec.param.type == "Input":
-        graph.inputs += list(spec.param.top)
-    set_up(layer, graph, bottoms, tops, names)
+    # Two lines, as net.cpp and its factory write.
+    log.info(f"Creating layer {spec.name}")
+    layer = class_of(spec)(spec.param, graph.context, spec.origin)
+    log.info(f"Creating Layer {spec.name}")
     return layer
 
 
-def take_bottom(spec: LayerSpec, position: int, graph: Graph, available: dict[str, None]) -> Blob:
-    name = spec.param.bottom[position]
-    if name not in available:
-        raise unknown_bottom(spec, position)
-    del available[name]
-    log.info(f"{spec.name} <- {name}")
-    return graph.blobs[name]
-
-
-def add_top(
-    spec: LayerSpec, position: int, layer: Layer, graph: Graph, touched: set[str], available: dict[str, None]
-) -> Blob:
-    """The bottom itself for a layer in place (same name, same index), else a new blob."""
-    name = spec.param.top[position]
-    in_place = position < len(spec.param.bottom) and spec.param.bottom[position] == name
-    log.info(f"{spec.name} -> {name}{' (in-place)' if in_place else ''}")
-    if in_place and not layer.in_place:
-        text = f"is '{name}', the layer's own bottom: a {spec.param.type} layer cannot run in place; give the top"
-        raise spec.error(GraphError, f"{text} a name of its own", f"top[{position}]")
-    if not in_place and name in graph.blobs:
-        text = f"Top blob '{name}' produced by multiple sources: give this top another name"
-        raise spec.error(GraphError, f"{text}, or, to run in place, read the blob only after this layer")
-    available[name] = None
-    if in_place:
-        return graph.blobs[name]
-    blob = graph.blobs[name] = new_blob(graph, touched, name)
-    return blob
-
-
-def new_blob(graph: Graph, touched: set[str], name: str) -> Blob:
-    context = graph.context
-    if name in touched:
-        return Blob(backend=context.backend, dtype=context.dtype)
-    return Blob(backend=context.backend, dtype=context.dtype, layout=context.layout)
-
-
-def set_up(layer: Layer, graph: Graph, bottoms: list[Blob], tops: list[Blob], names: list[str]) -> None:
+def set_up(graph: Graph, layer: Layer, bottom_ids: list[int], top_ids: list[int]) -> None:
+    tops = graph.blobs_of(top_ids)
     try:
-        layer.initialize(bottoms, tops)
+        layer.initialize(graph.blobs_of(bottom_ids), tops)
     except MinicaffeError as error:
-        raise located(error, layer) from error.__cause__
+        raise layer.located(error) from error.__cause__
     log.info(f"Setting up {layer.name}")
-    for name, blob, weight in zip(names, tops, layer.loss_weights, strict=True):
+    for i, blob, weight in zip(top_ids, tops, layer.loss_weights, strict=True):
+        graph.loss_weights[i] = weight
         log.info(f"Top shape: {shape_text(blob.shape)}")
-        graph.blob_loss_weights[name] = weight
         if weight:
             log.info(f"    with loss weight {log.g(weight)}")
+    # In-place tops and those of Splits count again, as in Caffe.
+    total = sum(graph.blobs[i].count for ids in graph.top_ids for i in ids)
+    log.info(f"Memory required for data: {total * graph.context.dtype.itemsize}")
 
 
-def located(error: MinicaffeError, layer: Layer) -> MinicaffeError:
-    """The error itself if it names a layer, else the same with this one's place."""
-    return error if error.layer else layer.error(type(error), str(error))
+def mark_backward(graph: Graph, force: bool) -> None:
+    bottoms = [graph.names(ids) for ids in graph.bottom_ids]
+    tops = [graph.names(ids) for ids in graph.top_ids]
+    graph.need.prune(graph.layers, bottoms, tops)
+    if force:
+        graph.need.force(graph.layers)
 
 
-def allocate(graph: Graph) -> None:
-    """Lay all learnable parameters into one buffer, all their gradients into another; then fill them.
+def take_memory(graph: Graph) -> None:
+    """Parameters get their first values, and losses the seeds of their gradients."""
+    graph.memory = ParameterMemory(graph.context, graph.parameters.learnable)
+    for layer, ids in zip(graph.layers, graph.top_ids, strict=True):
+        try:
+            layer.fill_parameters()
+            layer.seed_losses(graph.blobs_of(ids))
+        except (MinicaffeError, MemoryError) as error:
+            raise layer.located(error) from error.__cause__
 
-    The gradients' buffer costs nothing until a backward pass writes it: its pages are zero on demand.
-    """
-    xp, dtype = graph.context.backend.xp, graph.context.dtype
-    sizes = [-(-parameter.blob.count // ALIGNMENT) * ALIGNMENT for parameter in graph.parameters]
-    graph.param_data = xp.zeros(sum(sizes), dtype)
-    graph.param_diffs = xp.zeros(sum(sizes), dtype)
-    start = 0
-    for parameter, size in zip(graph.parameters, sizes, strict=True):
-        span = slice(start, start + parameter.blob.count)
-        parameter.blob.rebind(DATA, graph.param_data[span])
-        parameter.blob.rebind(DIFF, graph.param_diffs[span])
-        start += size
-    for layer in graph.layers:
-        layer.fill_parameters()
-    # Only now: a sharer's filler must not overwrite what its owner was filled with.
-    for parameter in graph.parameters:
-        for sharer in parameter.sharers:
-            sharer.share_data(parameter.blob)
-            sharer.share_diff(parameter.blob)
+
+def close_layers(layers: Sequence[Layer]) -> None:
+    """Stop the threads and close the files of data layers."""
+    for layer in layers:
+        layer.close()

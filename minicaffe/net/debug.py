@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from minicaffe import log
-from minicaffe.net.sharing import param_spec
+from minicaffe.net.sharing import display_name
 
 if TYPE_CHECKING:
     from minicaffe.net.net import Net
@@ -19,28 +19,38 @@ class DebugInfo:
         self.net, self.graph = net, net._graph
 
     def forward(self, i: int) -> None:
-        layer = self.net.layers[i]
-        for name, blob in zip(self.graph.top_names[i], self.graph.tops[i], strict=True):
-            log.info(f"    [Forward] Layer {layer.name}, top blob {name} data: {log.g(self._mean(blob.data))}")
+        layer, graph = self.graph.layers[i], self.graph
+        for j in graph.top_ids[i]:
+            mean = log.g(mean_of(graph.blobs[j].data))
+            log.info(f"    [Forward] Layer {layer.name}, top blob {graph.blob_names[j]} data: {mean}")
         for j, blob in enumerate(layer.blobs):
-            name = param_spec(layer, j).name or str(j)
-            log.info(f"    [Forward] Layer {layer.name}, param blob {name} data: {log.g(self._mean(blob.data))}")
+            mean = log.g(mean_of(blob.data))
+            log.info(f"    [Forward] Layer {layer.name}, param blob {display_name(layer, j)} data: {mean}")
 
     def backward(self, i: int) -> None:
-        layer = self.net.layers[i]
-        bottoms = zip(self.graph.bottom_names[i], self.graph.bottoms[i], self.graph.need.bottom[i], strict=True)
-        for name, blob, needed in bottoms:
+        layer, graph = self.graph.layers[i], self.graph
+        for j, needed in zip(graph.bottom_ids[i], graph.need.bottom[i], strict=True):
             if needed:
-                log.info(f"    [Backward] Layer {layer.name}, bottom blob {name} diff: {log.g(self._mean(blob.diff))}")
+                mean = log.g(mean_of(graph.blobs[j].diff))
+                log.info(f"    [Backward] Layer {layer.name}, bottom blob {graph.blob_names[j]} diff: {mean}")
         for j, (blob, wanted) in enumerate(zip(layer.blobs, layer.param_propagate_down, strict=True)):
             if wanted:
-                log.info(f"    [Backward] Layer {layer.name}, param blob {j} diff: {log.g(self._mean(blob.diff))}")
+                mean = log.g(mean_of(blob.diff))
+                log.info(f"    [Backward] Layer {layer.name}, param blob {j} diff: {mean}")
 
     def all_params(self) -> None:
-        data, diff = self.net.param_data, self.net.param_diffs
-        l1 = f"L1 norm = ({log.g(abs(data).sum())}, {log.g(abs(diff).sum())})"
-        l2 = f"L2 norm = ({log.g(math.sqrt((data * data).sum()))}, {log.g(math.sqrt((diff * diff).sum()))})"
-        log.error(f"    [Backward] All net params (data, diff): {l1}; {l2}")
+        blobs = self.net.learnable_params
+        data, diff = (norms([getattr(blob, which) for blob in blobs]) for which in ("data", "diff"))
+        l1, l2 = (f"({log.g(a)}, {log.g(b)})" for a, b in zip(data, diff, strict=True))
+        # ERROR is the severity that Caffe gives it, too.
+        log.error(f"    [Backward] All net params (data, diff): L1 norm = {l1}; L2 norm = {l2}")
 
-    def _mean(self, array: Any) -> float:
-        return float(abs(array).sum()) / array.size if array.size else math.nan
+
+def mean_of(array: Any) -> float:
+    """The mean absolute value."""
+    return float(abs(array).sum()) / array.size if array.size else math.nan
+
+
+def norms(arrays: list[Any]) -> tuple[float, float]:
+    """L1 and L2 norm of all values."""
+    return sum(float(abs(a).sum()) for a in arrays), math.sqrt(sum(float((a * a).sum()) for a in arrays))

@@ -21,7 +21,8 @@ def filter_layers(layers: list[LayerSpec], state: Any) -> list[LayerSpec]:
 def is_included(layer: LayerSpec, state: Any) -> bool:
     include, exclude = layer.param.include, layer.param.exclude
     if include and exclude:
-        raise layer.error(ParamError, "and exclude are both given: a layer has rules of one kind only", "include")
+        text = "stands beside exclude: a layer has rules of one kind only; keep one of the two"
+        raise layer.error(ParamError, text, "include")
     if include:
         return any(meets(rule, state, layer.name) for rule in include)
     return not any(meets(rule, state, layer.name) for rule in exclude)
@@ -34,6 +35,7 @@ def meets(rule: Any, state: Any, layer: str) -> bool:
         log.info(f"The NetState phase ({state.phase}) differed from the phase ({rule.phase}) {where}")
         return False
     if rule.HasField("min_level") and state.level < rule.min_level:
+        # net.cpp says "above" here, too.
         log.info(f"The NetState level ({state.level}) is below the min_level ({rule.min_level}) {where}")
         return False
     if rule.HasField("max_level") and state.level > rule.max_level:

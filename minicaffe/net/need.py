@@ -9,6 +9,8 @@ from typing import Any
 from minicaffe import log
 from minicaffe.layers.base import Layer
 
+Names = Sequence[str]
+
 
 @dataclass
 class Need:
@@ -19,22 +21,26 @@ class Need:
     # Of each blob, by name as the building goes on: whether something below it wants a gradient.
     blob: dict[str, bool] = field(default_factory=dict)
 
-    def add_layer(self, layer: Layer, specs: Sequence[Any], bottoms: Sequence[str], tops: Sequence[str]) -> None:
+    def add_layer(self, layer: Layer, specs: Sequence[Any], bottoms: Names, tops: Names) -> None:
         """The build pass: a layer needs backward if what it reads does, or a parameter of its own.
 
         specs: the ParamSpecs of the prototxt, not those a layer (BatchNorm) has added to its own message.
+        propagate_down replaces what the bottoms inherit, but not in what the layer itself needs.
         """
         given = list(layer.layer_param.propagate_down)
-        inherited = [self.blob.get(name, False) for name in bottoms]
+        inherited = [self.blob[name] for name in bottoms]
         layer.param_propagate_down = [j >= len(specs) or specs[j].lr_mult != 0 for j in range(len(layer.blobs))]
         need = any(inherited) or any(layer.param_propagate_down)
         self.layer.append(need)
         self.bottom.append(given or inherited)
-        for name in tops:
-            self.blob[name] = need
+        self.blob.update(dict.fromkeys(tops, need))
 
-    def prune(self, layers: Sequence[Layer], bottoms: Sequence[Sequence[str]], tops: Sequence[Sequence[str]]) -> None:
-        """The reverse pass: nothing runs backward that leads to no loss, or that nobody wants."""
+    def prune(self, layers: Sequence[Layer], bottoms: Sequence[Names], tops: Sequence[Names]) -> None:
+        """The reverse pass: nothing runs backward that leads to no loss, or that nobody wants.
+
+        A surprise of Caffe's that stays: a loss with only its default weight, read by a layer that leads to no
+        loss, counts as unwanted, and all training through it is off.
+        """
         under_loss: set[str] = set()
         unwanted: set[str] = set()
         for i in range(len(layers) - 1, -1, -1):

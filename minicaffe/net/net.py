@@ -1,31 +1,32 @@
-"""Net: a net that runs, with pycaffe's face."""
+"""Net: a net that runs."""
 
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+import weakref
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minicaffe import backend as backends, log
 from minicaffe.backend import random
-from minicaffe.blob import Blob, HostBlob
+from minicaffe.blob import Blob
 from minicaffe.errors import MinicaffeError, ParamError
-from minicaffe.layers.base import Context, Layer
+from minicaffe.layers.base import TEST, TRAIN, Context, Layer
 from minicaffe.net import weights as weight_files
-from minicaffe.net.build import assemble
+from minicaffe.net.build import assemble, close_layers
 from minicaffe.net.debug import DebugInfo
-from minicaffe.net.private_names import PrivateNames
+from minicaffe.net.scripting import Scripting
 from minicaffe.net.spec import layer_specs
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.upgrade import NetSource, read_net
 
-Hook = Callable[[int], Any]
+Path = str | os.PathLike[str]
 
 
-class Net(PrivateNames):
+class Net(Scripting):
     """A net, built from a prototxt for one phase.
 
         net = Net("lenet.prototxt", caffe.TEST, weights="lenet.caffemodel")
@@ -33,42 +34,42 @@ class Net(PrivateNames):
         scores = net.forward()["prob"]                  # a view of the blob, (N, 10)
 
     network_file: a prototxt (any format Caffe ever had).  phase: TRAIN (0) or TEST (1).
-    level, stages: the NetState that include and exclude rules are held against.
+    level, stages: the NetState that include and exclude rules are held against. The file's own phase and level
+    do not count, its stages do.
     weights: a .caffemodel to copy parameters from.
     dtype: "float32", or "float64" for gradient checks.
     memory_order: "auto", "c" or "batch_innermost" (backend/layout.py).
+    pycaffe's older form is understood, too: Net(network_file, weights_file, phase).
 
     blobs, params: dicts of HostBlob, by blob name, by layer name.  inputs, outputs: blob names.
+    layers, layer_names: in order, with the Split layers that were put in.
+    learnable_params, params_lr, params_decay: what is trained, without sharers, and its factors.
     Raises MinicaffeError kinds with file, line, layer and field; FileError for a missing file.
     """
 
     def __init__(
         self,
-        network_file: str | os.PathLike[str],
+        network_file: Path,
         phase: int,
-        level: int = 0,
+        level: int | None = None,
         stages: Sequence[str] | None = None,
-        weights: str | os.PathLike[str] | None = None,
+        weights: Path | None = None,
         *,
         dtype: Any = np.float32,
         memory_order: str = "auto",
     ) -> None:
-        if isinstance(phase, str):
-            # pycaffe's older form: Net(network_file, weights_file, phase).
-            log.warning("DEPRECATION WARNING - deprecated use of Python interface")
-            log.warning(
-                f"Use this instead (with the named \"weights\" parameter): Net('{network_file}', {level}, "
-                f"weights='{phase}')"
-            )
-            phase, weights, level = level, phase, 0
+        if isinstance(phase, str | os.PathLike):
+            phase, level, weights = older_arguments(network_file, phase, level)
+        state = caffe_pb2.NetState(phase=checked_phase(phase), level=level or 0)
         source = read_net(network_file)
-        state = caffe_pb2.NetState()
-        state.CopyFrom(source.param.state)
-        state.phase, state.level = phase, level
-        state.stage.extend(stages or ())
+        state.stage.extend([*source.param.state.stage, *checked_stages(stages)])
         self._build(source, state, dtype, memory_order, None)
         if weights is not None:
-            self.copy_from(weights)
+            try:
+                self.copy_from(weights)
+            except BaseException:
+                self.close()
+                raise
 
     @classmethod
     def from_source(
@@ -95,24 +96,24 @@ class Net(PrivateNames):
         self.name: str = source.param.name
         self.phase: int = state.phase
         self.debug_info: bool = source.param.debug_info
+        self.dtype = checked_dtype(dtype)
         seed = random.next_net_seed() if seed is None else seed
-        layout = self.backend.layout(memory_order)
-        context = Context(self.backend, np.dtype(dtype), self.phase, seed, layout)
-        self._graph = graph = assemble(layer_specs(source.param.layer, source.origins), state, source.param, context)
+        context = Context(self.backend, self.dtype, self.phase, seed, self.backend.layout(memory_order))
+        specs = layer_specs(source.param.layer, source.origins)
+        self._graph = graph = assemble(specs, state, source.param, context)
+        # A net that is dropped stops the threads of its data layers, closed or not.
+        self._closer = weakref.finalize(self, close_layers, graph.layers)
         self.layers: list[Layer] = graph.layers
         self.layer_names = [layer.name for layer in graph.layers]
         self.inputs, self.outputs = graph.inputs, graph.outputs
-        self.output_blobs: list[Blob] = [graph.blobs[name] for name in graph.outputs]
-        self.blob_loss_weights = graph.blob_loss_weights
-        self.learnable_params: list[Blob] = [parameter.blob for parameter in graph.parameters]
-        self.params_lr = [1.0 if p.lr_mult is None else p.lr_mult for p in graph.parameters]
-        self.params_decay = [1.0 if p.decay_mult is None else p.decay_mult for p in graph.parameters]
-        self.param_data, self.param_diffs = graph.param_data, graph.param_diffs
-        self.blobs: OrderedDict[str, HostBlob] = OrderedDict((k, HostBlob(v)) for k, v in graph.blobs.items())
-        self.params: OrderedDict[str, list[HostBlob]] = OrderedDict(
-            (layer.name, [HostBlob(blob) for blob in layer.blobs]) for layer in graph.layers if layer.blobs
-        )
-        self._hooks: dict[str, list[Hook]] = {"bf": [], "af": [], "bb": [], "ab": []}
+        self.output_blobs: list[Blob] = graph.output_blobs
+        parameters = graph.parameters.learnable
+        self.learnable_params: list[Blob] = [parameter.blob for parameter in parameters]
+        self.params_lr = [1.0 if p.lr_mult is None else p.lr_mult for p in parameters]
+        self.params_decay = [1.0 if p.decay_mult is None else p.decay_mult for p in parameters]
+        self._tops = [graph.blobs_of(ids) for ids in graph.top_ids]
+        self._bottoms = [graph.blobs_of(ids) for ids in graph.bottom_ids]
+        self._offer_to_scripts()
 
     # --- running -------------------------------------------------------------------------------
 
@@ -121,37 +122,50 @@ class Net(PrivateNames):
 
         The loss is a number on the CPU, a 0-d array that is still on the device on a GPU.
         """
-        graph, loss = self._graph, 0.0
-        debug = DebugInfo(self) if self.debug_info else None
+        span = self._span(start, len(self.layers) - 1 if end is None else end)
+        loss: Any = 0.0
         with self.backend.at_work():
-            for i in self._span(start, len(self.layers) - 1 if end is None else end):
-                self._call("bf", i)
-                loss = loss + self.layers[i].run_forward(graph.bottoms[i], graph.tops[i])
-                if debug:
-                    debug.forward(i)
-                self._call("af", i)
+            for i in span:
+                self._call("before_forward", i)
+                layer = self.layers[i]
+                try:
+                    loss = loss + layer.run_forward(self._bottoms[i], self._tops[i])
+                except (MinicaffeError, MemoryError) as error:
+                    raise layer.located(error) from error.__cause__
+                if self.debug_info:
+                    DebugInfo(self).forward(i)
+                self._call("after_forward", i)
         return loss
 
     def run_backward(self, start: int | None = None, end: int = 0) -> None:
-        """Run the layers from start down to end (both included) backward, those that need it."""
-        graph, need = self._graph, self._graph.need
-        debug = DebugInfo(self) if self.debug_info else None
-        last = len(self.layers) - 1 if start is None else start
-        with self.backend.at_work():
-            for i in reversed(self._span(end, last)):
-                self._call("bb", i)
-                if need.layer[i]:
-                    self.layers[i].run_backward(graph.tops[i], need.bottom[i], graph.bottoms[i])
-                    if debug:
-                        debug.backward(i)
-                self._call("ab", i)
-        if debug and start is None and end == 0:
-            debug.all_params()
+        """Run the layers from start down to end (both included) backward, those that need it.
 
-    def _span(self, start: int, end: int) -> range:
-        if not 0 <= start <= end + 1 <= len(self.layers):
-            raise ParamError(f"layers {start} to {end} do not exist: this net has layers 0 to {len(self.layers) - 1}")
-        return range(start, end + 1)
+        Diffs of blobs are overwritten, those of parameters added to.
+        """
+        need = self._graph.need
+        span = self._span(end, len(self.layers) - 1 if start is None else start)
+        with self.backend.at_work():
+            self._memory.take_diffs()
+            for i in reversed(span):
+                self._call("before_backward", i)
+                if need.layer[i]:
+                    layer = self.layers[i]
+                    try:
+                        layer.run_backward(self._tops[i], need.bottom[i], self._bottoms[i])
+                    except (MinicaffeError, MemoryError) as error:
+                        raise layer.located(error) from error.__cause__
+                    if self.debug_info:
+                        DebugInfo(self).backward(i)
+                self._call("after_backward", i)
+            if self.debug_info and len(span) == len(self.layers):
+                DebugInfo(self).all_params()
+
+    def _span(self, first: int, last: int) -> range:
+        count = len(self.layers)
+        if not 0 <= first <= last + 1 <= count:
+            text = f"cannot run layers {first} to {last}: this net has layers 0 to {count - 1}, and the first to run"
+            raise ParamError(f"{text} forward, the last to run backward, must not come behind the other")
+        return range(first, last + 1)
 
     def _call(self, event: str, index: int) -> None:
         for hook in self._hooks[event]:
@@ -159,125 +173,111 @@ class Net(PrivateNames):
 
     def reshape(self) -> None:
         """Propagate the shapes of the input blobs through all layers, without computing."""
-        for layer, bottom, top in zip(self.layers, self._graph.bottoms, self._graph.tops, strict=True):
-            layer.reshape_if_changed(bottom, top)
+        with self.backend.at_work():
+            for layer, bottom, top in zip(self.layers, self._bottoms, self._tops, strict=True):
+                try:
+                    layer.reshape_if_changed(bottom, top)
+                except MinicaffeError as error:
+                    raise layer.located(error) from error.__cause__
+
+    # --- parameters ----------------------------------------------------------------------------
+
+    @property
+    def _memory(self) -> Any:
+        return self._graph.memory
+
+    @property
+    def param_data(self) -> Any:
+        """The learnable parameters that are this net's own memory, in one flat array of the backend.
+
+        Empty once all are another net's (share_trained_layers_with).
+        """
+        return self._memory.data
+
+    @property
+    def param_diffs(self) -> Any:
+        """The gradients of all learnable parameters, in one flat array of the backend, with gaps of zeros."""
+        return self._memory.diffs
 
     def clear_param_diffs(self) -> None:
         """Set the gradients of all learnable parameters to 0."""
-        self.param_diffs.fill(0)
-        for blob in self.learnable_params:
-            blob.storage(1).device()
+        with self.backend.at_work():
+            self.param_diffs.fill(0)
 
-    def state(self) -> dict[str, dict]:
-        """What a snapshot has to keep of the layers (data positions, random counters), by layer name."""
-        states = ((layer.name, layer.state()) for layer in self.layers)
-        return {name: state for name, state in states if state}
-
-    def restore(self, state: dict[str, dict]) -> None:
-        """Take up what `state` gave. Layers that it does not name start anew."""
-        for layer in self.layers:
-            if layer.name in state:
-                layer.restore(state[layer.name])
-
-    def close(self) -> None:
-        """Stop the threads and close the files of the data layers."""
-        for layer in self.layers:
-            layer.close()
-
-    # --- weights -------------------------------------------------------------------------------
-
-    def copy_from(self, path: str | os.PathLike[str]) -> None:
+    def copy_from(self, path: Path) -> None:
         """Copy the parameters of equally named layers from a .caffemodel (net/weights.py)."""
         weight_files.copy_from(self, path)
 
     def share_trained_layers_with(self, other: Net) -> None:
         """Use other's parameter memory in equally named layers (data, not diff)."""
         weight_files.share_trained_layers_with(self, other)
+        self._memory.release()
 
     share_with = share_trained_layers_with
 
-    def save(self, path: str | os.PathLike[str], *, write_diff: bool = False) -> tuple[int, str]:
+    def save(self, path: Path, *, write_diff: bool = False) -> weight_files.Written:
         """Write a .caffemodel, atomically. Returns its size in bytes and its SHA-256."""
         return weight_files.save(self, path, write_diff=write_diff)
 
-    # --- pycaffe -------------------------------------------------------------------------------
+    # --- what goes on between runs -------------------------------------------------------------
 
-    @property
-    def layer_dict(self) -> OrderedDict[str, Layer]:
-        return OrderedDict((layer.name, layer) for layer in self.layers)
+    def state(self) -> dict[str, dict]:
+        """What a snapshot has to keep of the layers (data positions, random counters), by layer name."""
+        states = zip(self._state_keys(), (layer.state() for layer in self.layers), strict=True)
+        return {key: state for key, state in states if state}
 
-    @property
-    def top_names(self) -> OrderedDict[str, list[str]]:
-        """The blobs each layer writes, after Split layers were put in."""
-        return OrderedDict(zip(self.layer_names, map(list, self._graph.top_names), strict=True))
+    def restore(self, state: dict[str, dict]) -> None:
+        """Take up what `state` gave. Layers that it does not name start anew."""
+        for key, layer in zip(self._state_keys(), self.layers, strict=True):
+            if key in state:
+                layer.restore(state[key])
 
-    @property
-    def bottom_names(self) -> OrderedDict[str, list[str]]:
-        """The blobs each layer reads, after Split layers were put in."""
-        return OrderedDict(zip(self.layer_names, map(list, self._graph.bottom_names), strict=True))
+    def _state_keys(self) -> list[str]:
+        """The layers' names; where several layers bear one, the later ones are counted."""
+        seen: Counter[str] = Counter()
+        keys = []
+        for name in self.layer_names:
+            keys.append(f"{name}#{seen[name]}" if seen[name] else name)
+            seen[name] += 1
+        return keys
 
-    def forward(
-        self, blobs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **inputs: Any
-    ) -> dict[str, np.ndarray]:
-        """Run forward and return the outputs, {name: array}; the arrays are views of the blobs.
+    def close(self) -> None:
+        """Stop the threads and close the files of the data layers; once is enough."""
+        self._closer()
 
-        inputs: arrays for the net's inputs, all of them or none, of the blob's batch size.
-        start, end: names of the first and last layer to run, both included.
-        blobs: names of further blobs to return.
-        """
-        first = 0 if start is None else self._layer_index(start)
-        last = len(self.layers) - 1 if end is None else self._layer_index(end)
-        names = list(self.outputs) if end is None else list(self._graph.top_names[last])
-        self._fill(inputs, self.inputs, "data", "Input blob arguments do not match net inputs.", "Input")
-        self.run_forward(first, last)
-        return {name: self.blobs[name].data for name in names + list(blobs or ())}
+    def __enter__(self) -> Net:
+        return self
 
-    def backward(
-        self, diffs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **top_diffs: Any
-    ) -> dict[str, np.ndarray]:
-        """Run backward and return the inputs' gradients, {name: array}; the arrays are views of the blobs.
+    def __exit__(self, *_: Any) -> None:
+        self.close()
 
-        top_diffs: gradients for the net's outputs, all of them or none.
-        start, end: names of the layers to begin and end with (the last and the first by default).
-        diffs: names of further blobs whose gradient to return. Parameter gradients add up over calls.
-        """
-        first = len(self.layers) - 1 if start is None else self._layer_index(start)
-        last = 0 if end is None else self._layer_index(end)
-        names = list(self.inputs) if end is None else list(self._graph.bottom_names[last])
-        self._fill(top_diffs, self.outputs, "diff", "Top diff arguments do not match net outputs.", "Diff")
-        self.run_backward(None if start is None else first, last)
-        return {name: self.blobs[name].diff for name in names + list(diffs or ())}
 
-    def _layer_index(self, name: str) -> int:
-        if name not in self.layer_names:
-            raise ValueError(f"'{name}' is not in the list of layers: {', '.join(self.layer_names)}")
-        return self.layer_names.index(name)
+def older_arguments(network_file: Path, weights: Path, phase: int | None) -> tuple[int, int, Path]:
+    """(phase, level, weights) of Net(network_file, weights_file, phase)."""
+    if phase is None:
+        raise TypeError(f"Net('{network_file}', '{weights}') needs a phase: Net('{network_file}', TEST, weights=...)")
+    log.warning("DEPRECATION WARNING - deprecated use of Python interface")
+    instead = f"Net('{network_file}', {phase}, weights='{weights}')"
+    log.warning(f'Use this instead (with the named "weights" parameter): {instead}')
+    return phase, 0, weights
 
-    def _fill(self, arrays: dict[str, Any], names: list[str], what: str, mismatch: str, side: str) -> None:
-        """Write the caller's arrays into blobs, after pycaffe's two checks."""
-        if not arrays:
-            return
-        if set(arrays) != set(names):
-            raise MinicaffeError(f"{mismatch} Given: {', '.join(arrays)}; the net has: {', '.join(names)}")
-        for name, array in arrays.items():
-            blob = self.blobs[name]
-            if np.shape(array)[:1] != (blob.shape[0] if blob.shape else 1,):
-                text = f"{side} is not batch sized: '{name}' has shape {np.shape(array)}, the blob {blob.shape}"
-                raise MinicaffeError(text)
-            getattr(blob, what)[...] = array
 
-    def before_forward(self, hook: Hook) -> None:
-        """Call hook(layer index) before each layer's forward."""
-        self._hooks["bf"].append(hook)
+def checked_phase(phase: Any) -> int:
+    if not isinstance(phase, int | np.integer):
+        raise TypeError(f"phase must be TRAIN (0) or TEST (1), not {phase!r}")
+    if phase not in (TRAIN, TEST):
+        raise ParamError(f"phase is {phase}, must be TRAIN (0) or TEST (1)")
+    return int(phase)
 
-    def after_forward(self, hook: Hook) -> None:
-        """Call hook(layer index) after each layer's forward."""
-        self._hooks["af"].append(hook)
 
-    def before_backward(self, hook: Hook) -> None:
-        """Call hook(layer index) before each layer's turn in backward."""
-        self._hooks["bb"].append(hook)
+def checked_stages(stages: Sequence[str] | None) -> Sequence[str]:
+    if isinstance(stages, str):
+        raise TypeError(f"stages must be a list of names, [{stages!r}], not a name alone")
+    return stages or ()
 
-    def after_backward(self, hook: Hook) -> None:
-        """Call hook(layer index) after each layer's turn in backward."""
-        self._hooks["ab"].append(hook)
+
+def checked_dtype(dtype: Any) -> np.dtype:
+    """float32, or float64; nothing else has been thought through."""
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ParamError(f"dtype is {np.dtype(dtype)}, must be float32, or float64 for gradient checks")
+    return np.dtype(dtype)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from minicaffe import log
@@ -12,75 +11,89 @@ from minicaffe.errors import ParamError, ShapeError
 from minicaffe.layers.base import Layer
 from minicaffe.proto import caffe_pb2
 
-PERMISSIVE = 1
+FACTORS = ("lr_mult", "decay_mult")
 
 
 @dataclass
 class Parameter:
-    """A learnable blob with its owner's place and its factors."""
+    """A learnable blob, where it belongs, and its factors; None for one that nobody has set."""
 
     blob: Blob
     layer: Layer
     index: int
     lr_mult: float | None
     decay_mult: float | None
-    sharers: list[Blob] = field(default_factory=list)
-
-    @property
-    def display_name(self) -> str:
-        return param_spec(self.layer, self.index).name or str(self.index)
 
 
 def param_spec(layer: Layer, index: int) -> Any:
+    """The ParamSpec of a layer's blob, as the layer sees it after its set-up."""
     specs = layer.layer_param.param
     return specs[index] if index < len(specs) else caffe_pb2.ParamSpec()
 
 
-def collect_parameters(layers: Sequence[Layer]) -> list[Parameter]:
-    """Every parameter that is not a sharer, in layer order; sharers hang on their owners.
+def display_name(layer: Layer, index: int) -> str:
+    """What log lines call a parameter: its name, or else its number in the layer."""
+    return param_spec(layer, index).name or str(index)
 
-    A parameter with a name seen before shares data and diff with the first of that name.
-    Raises ParamError or ShapeError where they do not fit (net.cpp, AppendParam).
+
+class ParameterTable:
+    """The parameters of a net, taken in layer by layer. As net.cpp, AppendParam.
+
+    learnable: those that are not sharers, in layer order.
     """
-    owners: dict[str, Parameter] = {}
-    parameters = []
-    for layer in layers:
-        if len(layer.layer_param.param) > len(layer.blobs):
-            text = f"Too many params specified for layer {layer.name}: it has {len(layer.blobs)} parameter blobs"
-            raise layer.error(ParamError, text, f"param[{len(layer.blobs)}]")
+
+    def __init__(self) -> None:
+        self.learnable: list[Parameter] = []
+        self._owners: dict[str, Parameter] = {}
+
+    def add_layer(self, layer: Layer) -> None:
+        """Take in a layer's blobs. One with a name seen before shares data and diff with the first of that name.
+
+        Raises ParamError or ShapeError where they do not fit.
+        """
+        count = len(layer.blobs)
+        if len(layer.layer_param.param) > count:
+            text = f"is one too many: Too many params specified for layer {layer.name}, which has {count} parameter"
+            raise layer.error(ParamError, f"{text} blob{'s' * (count != 1)}; take it out", f"param[{count}]")
         for index, blob in enumerate(layer.blobs):
             spec = param_spec(layer, index)
-            owner = owners.get(spec.name) if spec.name else None
+            owner = self._owners.get(spec.name) if spec.name else None
             if owner is not None:
-                share(owner, layer, index, blob, spec)
+                share(owner, layer, index, spec)
                 continue
-            lr_mult = spec.lr_mult if spec.HasField("lr_mult") else None
-            decay_mult = spec.decay_mult if spec.HasField("decay_mult") else None
-            parameter = Parameter(blob, layer, index, lr_mult, decay_mult)
-            parameters.append(parameter)
+            factors = [getattr(spec, factor) if spec.HasField(factor) else None for factor in FACTORS]
+            parameter = Parameter(blob, layer, index, *factors)
+            self.learnable.append(parameter)
             if spec.name:
-                owners[spec.name] = parameter
-    return parameters
+                self._owners[spec.name] = parameter
 
 
-def share(owner: Parameter, layer: Layer, index: int, blob: Blob, spec: Any) -> None:
-    """Check that blob may share owner's memory, agree on the factors, and note it."""
+def share(owner: Parameter, layer: Layer, index: int, spec: Any) -> None:
+    """Let a layer's blob use owner's memory, if it may, and agree on the factors."""
     log.info(f"Sharing parameters '{spec.name}' owned by layer '{owner.layer.name}', param index {owner.index}")
-    same_count = blob.count == owner.blob.count
-    if not same_count or (spec.share_mode != PERMISSIVE and blob.shape != owner.blob.shape):
-        what = "count" if spec.share_mode == PERMISSIVE else "shape"
-        text = (
-            f"Cannot share param '{spec.name}' owned by layer '{owner.layer.name}' with layer '{layer.name}'; "
-            f"{what} mismatch. Owner layer param shape is {shape_text(owner.blob.shape)}; "
-            f"sharing layer expects {what} {shape_text(blob.shape)}"
-        )
-        raise layer.error(ShapeError, text, f"param[{index}].name")
-    for factor in ("lr_mult", "decay_mult"):
+    check_shape(owner, layer, index, spec)
+    for factor in FACTORS:
         if not spec.HasField(factor):
             continue
         given, value = getattr(owner, factor), getattr(spec, factor)
         if given is not None and given != value:
-            text = f"is {value:g}: Shared param '{spec.name}' has mismatched {factor}. Its owner has {given:g}"
-            raise layer.error(ParamError, f"{text}; give it once, or the same everywhere", f"param[{index}].{factor}")
+            text = f"is {value:g}: Shared param '{spec.name}' has mismatched {factor}. It is {given:g} in layer"
+            text += f" '{owner.layer.name}' or an earlier sharer; give it once, or the same everywhere"
+            raise layer.error(ParamError, text, f"param[{index}].{factor}")
         setattr(owner, factor, value)
-    owner.sharers.append(blob)
+    layer.borrow_parameter(index, owner.blob)
+
+
+def check_shape(owner: Parameter, layer: Layer, index: int, spec: Any) -> None:
+    """The sharer's share_mode decides: the same shape (STRICT), or only the same count (PERMISSIVE)."""
+    blob, permissive = layer.blobs[index], spec.share_mode == caffe_pb2.ParamSpec.PERMISSIVE
+    if blob.count == owner.blob.count if permissive else blob.shape == owner.blob.shape:
+        return
+    what = "count" if permissive else "shape"
+    text = (
+        f"is '{spec.name}': Cannot share param '{spec.name}' owned by layer '{owner.layer.name}' with layer "
+        f"'{layer.name}'; {what} mismatch. Owner layer param shape is {shape_text(owner.blob.shape)}; "
+        f"sharing layer expects {what} {shape_text(blob.shape)}"
+    )
+    hint = "" if permissive or blob.count != owner.blob.count else "; share_mode: PERMISSIVE allows equal counts"
+    raise layer.error(ShapeError, f"{text}{hint or '; rename one of the two'}", f"param[{index}].name")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from minicaffe.errors import MinicaffeError, Origin
 from minicaffe.proto import caffe_pb2
+
+Kind = TypeVar("Kind", bound=MinicaffeError)
 
 
 @dataclass
@@ -27,7 +29,8 @@ class LayerSpec:
         param.CopyFrom(self.param)
         return LayerSpec(param, self.origin)
 
-    def error(self, kind: type[MinicaffeError], message: str, field: str = "") -> MinicaffeError:
+    def error(self, kind: type[Kind], message: str, field: str = "") -> Kind:
+        """An exception that says where this layer stands in its file. field: "bottom[0]"."""
         return kind(
             message,
             file=self.origin.file,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minicaffe import log
 from minicaffe.blob import DATA, DIFF, Blob, shape_text
-from minicaffe.errors import MinicaffeError, ShapeError
+from minicaffe.errors import DeviceError, FormatError, ShapeError
 from minicaffe.io.blobproto import StoredBlob
 from minicaffe.io.caffemodel import read_caffemodel
 from minicaffe.io.caffemodel_write import Written, write_caffemodel
+from minicaffe.io.wire_file import is_hdf5
 from minicaffe.layers.base import Layer
 from minicaffe.proto import caffe_pb2
 
@@ -26,21 +28,33 @@ def copy_from(net: Net, path: str | os.PathLike[str]) -> None:
     Nothing is copied unless everything fits: ShapeError for another number of blobs or another shape,
     FormatError or FileError for a file that cannot be read.
     """
-    pairs: list[tuple[Blob, StoredBlob]] = []
-    for source in read_caffemodel(path):
+    name = os.fspath(path)
+    if is_hdf5(path):
+        text = "is HDF5, and this version reads binary weights only: save them with net.save(), as a .caffemodel"
+        raise FormatError(text, file=name)
+    for _, _, blob, stored in pairs(net, read_caffemodel(path), "copy", name):
+        load(blob, DATA, stored.data)
+        if stored.diff is not None:
+            load(blob, DIFF, stored.diff)
+
+
+def pairs(net: Net, sources: Iterable[Any], verb: str, where: str) -> list[tuple[Layer, int, Blob, Any]]:
+    """(layer, index, its blob, the source's blob) for all layers that both have, once all of them fit.
+
+    sources: objects with a name and blobs: layers of a file, or of another net.
+    """
+    found: list[tuple[Layer, int, Blob, Any]] = []
+    for source in sources:
         layer = find_layer(net, source.name)
         if layer is None:
             log.info(f"Ignoring source layer {source.name}")
             continue
-        check_number(layer, len(source.blobs), os.fspath(path))
-        for index, (blob, stored) in enumerate(zip(layer.blobs, source.blobs, strict=True)):
-            if not stored.matches(blob.shape):
-                raise mismatch(layer, index, "copy", stored.shape, blob.shape, os.fspath(path))
-            pairs.append((blob, stored))
-    for blob, stored in pairs:
-        load(blob, DATA, stored.data)
-        if stored.diff is not None:
-            load(blob, DIFF, stored.diff)
+        check_number(layer, len(source.blobs), where)
+        for index, (blob, other) in enumerate(zip(layer.blobs, source.blobs, strict=True)):
+            if not (other.matches(blob.shape) if isinstance(other, StoredBlob) else other.shape == blob.shape):
+                raise mismatch(layer, index, verb, other.shape, blob.shape, where)
+            found.append((layer, index, blob, other))
+    return found
 
 
 def load(blob: Blob, which: int, values: np.ndarray) -> None:
@@ -49,17 +63,15 @@ def load(blob: Blob, which: int, values: np.ndarray) -> None:
 
 
 def share_trained_layers_with(net: Net, other: Net) -> None:
-    """Let every layer use the data (not diff) of other's layer of the same name. Shapes must agree."""
-    for source in other.layers:
-        layer = find_layer(net, source.name)
-        if layer is None:
-            log.info(f"Ignoring source layer {source.name}")
-            continue
-        check_number(layer, len(source.blobs), "the other net")
-        for index, (blob, shared) in enumerate(zip(layer.blobs, source.blobs, strict=True)):
-            if blob.shape != shared.shape:
-                raise mismatch(layer, index, "share", shared.shape, blob.shape, "the other net")
-            blob.share_data(shared)
+    """Let every layer use the data (not diff) of other's layer of the same name.
+
+    Nothing is shared unless everything fits: ShapeError as for copy_from, DeviceError for a net elsewhere.
+    """
+    if (net.backend, net.dtype) != (other.backend, other.dtype):
+        ours, theirs = (f"{n.dtype} on {n.backend.name}" for n in (net, other))
+        raise DeviceError(f"nets share memory on one device, in one precision: one is {ours}, the other {theirs}")
+    for _, _, blob, shared in pairs(net, other.layers, "share", "the other net"):
+        blob.share_data(shared)
 
 
 def save(net: Net, path: str | os.PathLike[str], *, write_diff: bool = False) -> Written:
@@ -85,10 +97,10 @@ def check_number(layer: Layer, stored: int, source: str) -> None:
         raise layer.error(ShapeError, text)
 
 
-def mismatch(layer: Layer, index: int, verb: str, stored: Any, shape: Any, source: str) -> MinicaffeError:
+def mismatch(layer: Layer, index: int, verb: str, stored: Any, shape: Any, source: str) -> ShapeError:
     text = (
         f"Cannot {verb} param {index} weights from layer '{layer.name}'; shape mismatch. "
         f"Source param shape is {shape_text(stored)} (in {source}); target param shape is {shape_text(shape)}. "
-        "To learn this layer's parameters from scratch rather than copying from a saved net, rename the layer"
+        f"To learn this layer's parameters from scratch rather than {verb} them, rename the layer"
     )
     return layer.error(ShapeError, text)
