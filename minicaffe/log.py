@@ -33,7 +33,10 @@ class Bar(Protocol):
 
 
 class LogFile:
-    """A file that gets a copy of every line until it is closed; also a context manager."""
+    """A file that gets a copy of every line until it is closed.
+
+    Also a context manager: what ends the block is logged there, so that a log tells why it stops.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         try:
@@ -58,7 +61,9 @@ class LogFile:
     def __enter__(self) -> LogFile:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if error is not None and kind is not SystemExit:
+            self.write(f"{_prefix(ERROR, time.time_ns(), threading.get_native_id())} log.py:0] {_told(error)}\n")
         self.close()
 
 
@@ -154,6 +159,10 @@ def _emit(severity: int, text: str) -> None:
             file.write(line)
         if _on_stderr and sys.stderr is not None:
             _to_terminal(line)
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _prefix(severity: int, nanoseconds: int, thread: int) -> str:

@@ -128,6 +128,19 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path):
         log.add_file(tmp_path / "absent" / "train.log")
 
 
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(FileError("x.lmdb is gone"), "FileError: x.lmdb is gone"), (KeyboardInterrupt(), "KeyboardInterrupt")],
+)
+def test_the_file_tells_why_it_ends(tmp_path, capsys, error, text):
+    path = tmp_path / "a.log"
+    with pytest.raises(type(error)), log.add_file(path):
+        raise error
+    match = LINE.fullmatch(path.read_text())
+    assert (match[1], match[11]) == ("E", text)
+    assert capsys.readouterr().err == ""
+
+
 def test_names_that_are_no_text_can_be_logged(tmp_path):
     with log.add_file(tmp_path / "a.log"):
         log.info("Opened lmdb caf\udce9")

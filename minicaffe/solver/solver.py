@@ -170,6 +170,11 @@ class Solver:
             on_gradients_ready()
         self.apply_update()
 
+    def close(self) -> None:
+        """Stop the threads and close the files of all nets' data layers."""
+        for net in (self.net, *self.test_nets):
+            net.close()
+
     def apply_update(self) -> None:
         """One update from the gradients that are in the net's diffs; iter grows by 1."""
         rate = self.lr
