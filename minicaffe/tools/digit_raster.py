@@ -9,10 +9,11 @@ from minicaffe.tools.digit_strokes import BOX
 SIDE = 28
 
 
-def ink(paths: np.ndarray, radii: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def ink(paths: np.ndarray, radii: np.ndarray, edges: np.ndarray, paper: np.ndarray) -> np.ndarray:
     """Grey levels 0 to 1, (count, 20, 20), of a round pen that follows each path.
 
-    paths: (count, path, 2) as x, y in pixels; radii: of the pen; edges: pixels over which black fades to white.
+    paths: (count, path, 2) as x, y in pixels; radii: of the pen, edges: over which ink fades to nothing, (count,);
+    paper: how much nearer to the pen each pixel seems than it is, (count, 20, 20); all in pixels.
     A pixel's level depends on how far its middle is from the nearest point of the path.
     """
     middles = np.arange(BOX, dtype=np.float32) + 0.5
@@ -25,6 +26,7 @@ def ink(paths: np.ndarray, radii: np.ndarray, edges: np.ndarray) -> np.ndarray:
         np.add(across[:, i, None, :], down[:, i, :, None], out=distance)
         np.minimum(nearest, distance, out=nearest)
     np.sqrt(nearest, out=nearest)
+    nearest -= paper
     radii, edges = radii[:, None, None], edges[:, None, None]
     return np.clip((radii - nearest) / edges + 0.5, 0, 1)
 

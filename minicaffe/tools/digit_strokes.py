@@ -8,11 +8,15 @@ from minicaffe.tools.digit_skeletons import Skeleton
 
 BOX = 20  # MNIST's digits fill a box of 20 x 20 pixels
 
-# Sizes in units of the skeletons' grid (10 wide, 14 high), angles as tangents.
+# Lengths in units of the skeletons' grid (10 wide, 14 high), slant and turn as tangents.
 _STEP = 0.35  # between two points of a path
-_JITTER = 0.35  # of a skeleton's points
-_BEND = 0.5  # of the waves that bend a whole digit
-_SLANT = (0.15, 0.28)  # mean and spread of the shear; above 0 leans to the right
+_MIXTURE = 0.5  # of a skeleton's shapes (Dirichlet): small for one of them, large for a blend of all
+_NEATNESS = 4.0  # of the writers: small for a few very bad ones among many neat ones
+_WORST = 2.5  # how much worse than the average the worst may write
+_JITTER = 0.5  # spread of a skeleton's points, for the average writer
+_BEND = 1.1  # spread of the swing of the waves that bend a whole digit, likewise
+_WAVE = 0.2  # spread of their frequency, in radians per unit
+_SLANT = (0.22, 0.3)  # mean and spread of the shear; above 0 leans to the right
 _TURN = 0.08  # spread of the rotation
 _STRETCH = 0.2  # spread of log(width / height)
 # Pixels of the finished image.
@@ -58,24 +62,29 @@ def _catmull_rom(t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
 def draw_paths(skeleton: Skeleton, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Paths of `count` digits in pixels of the 20 x 20 box, (count, path, 2) as x, y; pen radii, (count,)."""
     shapes = skeleton.points()
-    mixture = rng.dirichlet(np.full(len(shapes), 0.8), count).astype(np.float32)
+    mixture = rng.dirichlet(np.full(len(shapes), _MIXTURE), count).astype(np.float32)
     corners = np.tensordot(mixture, shapes, 1)
-    corners += rng.normal(0, _JITTER, corners.shape).astype(np.float32)
+    corners += rng.standard_normal(corners.shape, np.float32) * _JITTER * _haste(count, rng)
     paths = spline_matrix(skeleton) @ corners
     paths -= (5, 7)
-    _bend(paths, rng)
+    _bend(paths, _haste(count, rng), rng)
     paths = paths @ _affine(count, rng)
     radii = np.clip(rng.lognormal(np.log(_PEN[0]), _PEN[1], count), *_PEN_RANGE).astype(np.float32)
     return _fit(paths, radii), radii
 
 
-def _bend(paths: np.ndarray, rng: np.random.Generator) -> None:
+def _haste(count: int, rng: np.random.Generator) -> np.ndarray:
+    """(count, 1, 1), 1 on average: most writers are neat, some are not at all."""
+    return np.minimum(rng.gamma(_NEATNESS, 1 / _NEATNESS, (count, 1, 1)), _WORST).astype(np.float32)
+
+
+def _bend(paths: np.ndarray, haste: np.ndarray, rng: np.random.Generator) -> None:
     """Add slow waves over the plane: near points move alike, so that strokes that meet go on meeting."""
     count = len(paths)
     for _ in range(2):
-        wave = rng.normal(0, 0.28, (count, 2, 1)).astype(np.float32)
+        wave = rng.normal(0, _WAVE, (count, 2, 1)).astype(np.float32)
         phase = rng.uniform(0, 2 * np.pi, (count, 1)).astype(np.float32)
-        swing = rng.normal(0, _BEND, (count, 1, 2)).astype(np.float32)
+        swing = rng.normal(0, _BEND, (count, 1, 2)).astype(np.float32) * haste
         paths += np.sin((paths @ wave)[..., 0] + phase)[..., None] * swing
 
 

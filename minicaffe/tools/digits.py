@@ -6,6 +6,8 @@ as MNIST was (digit_raster). The seed decides every pixel.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from minicaffe.backend.random import generator
@@ -13,10 +15,12 @@ from minicaffe.io import idx
 from minicaffe.tools import mnist_files
 from minicaffe.tools.digit_raster import SIDE, centre, ink
 from minicaffe.tools.digit_skeletons import SKELETONS, Skeleton
-from minicaffe.tools.digit_strokes import draw_paths
+from minicaffe.tools.digit_strokes import BOX, draw_paths
 
 _BATCH = 256  # digits inked at a time: their distances stay in the cache
-_EDGE = (0.9, 1.5)  # pixels over which ink fades
+# In pixels, each digit's own between these:
+_EDGE = (0.5, 1.0)  # over which ink fades
+_ROUGH = (0.0, 0.3)  # spread of the paper's roughness
 
 
 def draw_files(seed: int) -> dict[str, bytes]:
@@ -40,19 +44,25 @@ def draw(count: int, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
     labels = rng.permutation(np.arange(count) % 10).astype(np.uint8)
     images = np.empty((count, SIDE, SIDE), np.uint8)
     for digit in range(10):
-        ways = [skeleton for skeleton in SKELETONS if skeleton.digit == digit]
-        weights = np.array([way.weight for way in ways])
-        where = np.flatnonzero(labels == digit)
-        which = rng.choice(len(ways), len(where), p=weights / weights.sum())
-        for i, way in enumerate(ways):
-            mine = where[which == i]
-            for start in range(0, len(mine), _BATCH):
-                part = mine[start : start + _BATCH]
-                images[part] = _draw_batch(way, len(part), rng)
+        for skeleton, where in _deal(digit, np.flatnonzero(labels == digit), rng):
+            for start in range(0, len(where), _BATCH):
+                part = where[start : start + _BATCH]
+                images[part] = _draw_batch(skeleton, len(part), rng)
     return images, labels
+
+
+def _deal(digit: int, where: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[Skeleton, np.ndarray]]:
+    """Each way of writing the digit, and which of the images `where` are to be written so."""
+    ways = [skeleton for skeleton in SKELETONS if skeleton.digit == digit]
+    weights = np.array([way.weight for way in ways])
+    chosen = rng.choice(len(ways), len(where), p=weights / weights.sum())
+    for i, way in enumerate(ways):
+        yield way, where[chosen == i]
 
 
 def _draw_batch(skeleton: Skeleton, count: int, rng: np.random.Generator) -> np.ndarray:
     paths, radii = draw_paths(skeleton, count, rng)
     edges = rng.uniform(*_EDGE, count).astype(np.float32)
-    return centre(ink(paths, radii, edges))
+    rough = rng.uniform(*_ROUGH, (count, 1, 1)).astype(np.float32)
+    paper = rng.standard_normal((count, BOX, BOX), np.float32) * rough
+    return centre(ink(paths, radii, edges, paper))

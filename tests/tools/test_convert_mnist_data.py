@@ -17,7 +17,7 @@ LABELS = np.arange(COUNT).astype(np.uint8)
 
 
 @pytest.fixture(params=["lmdb", "leveldb"])
-def backend(request):
+def kind(request):
     if request.param == "leveldb":
         pytest.importorskip("plyvel")
     return request.param
@@ -32,14 +32,14 @@ def files(tmp_path):
     return paths
 
 
-def read(path, backend):
-    with open_database(path, backend) as database:
+def read(path, kind):
+    with open_database(path, kind) as database:
         return database.note, list(database.records())
 
 
-def test_records_are_as_caffes_converter_writes_them(files, backend):
-    assert convert(*files, backend)
-    note, records = read(files[2], backend)
+def test_records_are_as_caffes_converter_writes_them(files, kind):
+    assert convert(*files, kind)
+    note, records = read(files[2], kind)
     assert note == ""
     assert [key for key, _ in records] == [f"{i:08d}".encode() for i in range(COUNT)]
     for i in (0, 1, 127, 128, 200, 255, 256, COUNT - 1):
@@ -49,13 +49,13 @@ def test_records_are_as_caffes_converter_writes_them(files, backend):
     assert caffe_pb2.Datum.FromString(records[200][1]).label == -56
 
 
-def test_command_line(files, backend, capsys):
+def test_command_line(files, kind, capsys):
     # Caffe's flags have one dash.
-    assert run_command(main, [f"-backend={backend}", *map(str, files)]) == 0
-    assert len(read(files[2], backend)[1]) == COUNT
-    assert run_command(main, ["--backend", backend, *map(str, files)]) == 1
+    assert run_command(main, [f"-backend={kind}", *map(str, files)]) == 0
+    assert len(read(files[2], kind)[1]) == COUNT
+    assert run_command(main, ["--backend", kind, *map(str, files)]) == 1
     assert f"error: {files[2]}: is there already; delete it, or add --update" in capsys.readouterr().err
-    assert run_command(main, ["--update", "--backend", backend, *map(str, files)]) == 0
+    assert run_command(main, ["--update", "--backend", kind, *map(str, files)]) == 0
     assert "complete, left as it is" in capsys.readouterr().err
 
 
@@ -68,70 +68,70 @@ def mark_as_generated(images):
     (images.parent / MARKER).write_text(marker_text({images.name: images.read_bytes()}, 1))
 
 
-def test_generated_digits_carry_their_warning_and_real_ones_take_their_place(files, backend, capsys):
+def test_generated_digits_carry_their_warning_and_real_ones_take_their_place(files, kind, capsys):
     mark_as_generated(files[0])
-    assert convert(*files, backend)
-    assert "NOT MNIST" in read(files[2], backend)[0]
+    assert convert(*files, kind)
+    assert "NOT MNIST" in read(files[2], kind)[0]
     assert "WARNING: generated digits, NOT MNIST" in capsys.readouterr().err
-    assert not convert(*files, backend, update=True)
+    assert not convert(*files, kind, update=True)
     (files[0].parent / MARKER).unlink()
-    assert convert(*files, backend, update=True)
-    assert read(files[2], backend)[0] == ""
+    assert convert(*files, kind, update=True)
+    assert read(files[2], kind)[0] == ""
 
 
-def test_update_replaces_other_digits(files, backend, capsys):
-    convert(*files, backend)
+def test_update_replaces_other_digits(files, kind, capsys):
+    convert(*files, kind)
     files[0].write_bytes(idx.encode_images(IMAGES ^ (np.arange(COUNT) == COUNT - 1)[:, None, None]))
-    assert convert(*files, backend, update=True)
-    assert caffe_pb2.Datum.FromString(read(files[2], backend)[1][-1][1]).data == (IMAGES[-1] ^ 1).tobytes()
+    assert convert(*files, kind, update=True)
+    assert caffe_pb2.Datum.FromString(read(files[2], kind)[1][-1][1]).data == (IMAGES[-1] ^ 1).tobytes()
     assert "incomplete or of other digits, made anew" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("count", [0, 1000])
-def test_update_replaces_a_database_that_ends_early(files, backend, count):
-    convert(*files, backend)
-    records = read(files[2], backend)[1]
+def test_update_replaces_a_database_that_ends_early(files, kind, count):
+    convert(*files, kind)
+    records = read(files[2], kind)[1]
     other = files[2].parent / "short"
-    with create_database(other, backend) as writer:
+    with create_database(other, kind) as writer:
         for key, value in records[:count]:
             writer.put(key, value)
-    assert convert(files[0], files[1], other, backend, update=True)
-    assert read(other, backend)[1] == records
+    assert convert(files[0], files[1], other, kind, update=True)
+    assert read(other, kind)[1] == records
 
 
 @pytest.mark.parametrize("damage", ["empty folder", "truncated", "other backend"])
-def test_update_replaces_what_is_no_whole_database(files, backend, damage):
+def test_update_replaces_what_is_no_whole_database(files, kind, damage):
     target = files[2]
     if damage == "empty folder":
         target.mkdir()
     elif damage == "truncated":
-        convert(*files, backend)
+        convert(*files, kind)
         largest = max(target.iterdir(), key=lambda path: path.stat().st_size)
         largest.write_bytes(largest.read_bytes()[:5000])
     else:
         pytest.importorskip("plyvel")
-        convert(*files, {"lmdb": "leveldb", "leveldb": "lmdb"}[backend])
-    assert convert(*files, backend, update=True)
-    assert len(read(target, backend)[1]) == COUNT
+        convert(*files, {"lmdb": "leveldb", "leveldb": "lmdb"}[kind])
+    assert convert(*files, kind, update=True)
+    assert len(read(target, kind)[1]) == COUNT
 
 
-def test_nothing_but_a_database_is_ever_removed(files, backend):
-    convert(*files, backend)
+def test_nothing_but_a_database_is_ever_removed(files, kind):
+    convert(*files, kind)
     (files[2] / "thesis.txt").write_text("mine")
     files[1].write_bytes(idx.encode_labels(LABELS[::-1]))
-    with pytest.raises(FileError, match="database: is to be made anew, but holds thesis is no part of"):
-        convert(*files, backend, update=True)
+    with pytest.raises(FileError, match="database: is to be made anew, but holds thesis"):
+        convert(*files, kind, update=True)
     assert (files[2] / "thesis.txt").exists()
     files[2] = files[0].parent / "a file"
     files[2].write_text("mine too")
     with pytest.raises(FileError, match="a file: is to be made anew, but is a file"):
-        convert(*files, backend, update=True)
+        convert(*files, kind, update=True)
 
 
-def test_a_failure_leaves_no_target(files, backend):
+def test_a_failure_leaves_no_target(files, kind):
     files[1].write_bytes(idx.encode_labels(LABELS[1:]))
     with pytest.raises(FormatError, match=r"holds 1002 labels, but .*images holds 1003 images"):
-        convert(*files, backend)
+        convert(*files, kind)
     assert not files[2].exists()
 
 
