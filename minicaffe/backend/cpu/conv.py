@@ -18,8 +18,14 @@ from minicaffe.backend.cpu.team import TEAM, cut
 from minicaffe.backend.geometry import Window
 from minicaffe.backend.workspace import Workspace
 
-# Bytes of columns per piece: half of a 2 MB second-level cache (measured: docs/performance.md).
-TILE_BYTES = 1 << 20
+# Bytes of columns per piece (measured: docs/performance.md). Unfolding wants half of a 2 MB second-level
+# cache; folding costs a call per tap and piece, so that fewer, larger pieces win.
+UNFOLD_BYTES = 1 << 20
+FOLD_BYTES = 1 << 22
+# OpenBLAS has kernels without packing for products of at most this many multiply-adds. A long, thin
+# product is up to four times faster as a stack of such ones, a row of outputs each.
+SMALL_PRODUCT = 1_000_000
+SHORTEST_ROW = 256
 
 
 def conv_forward(x, weight, bias, y, window: Window, group: int, workspace: Workspace) -> None:
@@ -35,7 +41,7 @@ def conv_forward(x, weight, bias, y, window: Window, group: int, workspace: Work
                 part = out[:, piece]
                 col = columns(image, window, part, piece, group, workspace, thread)
                 for g in range(group):
-                    np.matmul(w[g], col[g], out=channel_group(part, g, group))
+                    multiply_rows(w[g], col[g], channel_slice(part, g, group))
                 if bias is not None:
                     part += bias.reshape(-1, *(1,) * (part.ndim - 1))
 
@@ -57,7 +63,7 @@ def conv_backward_data(dy, weight, dx, window: Window, group: int, workspace: Wo
             if window.is_pointwise:
                 np.matmul(wt, as_matrix(dy_g), out=as_matrix(into))
                 return
-            for piece in pieces(into, out, window):
+            for piece in pieces(into, out, window, tile=FOLD_BYTES):
                 part = dy_g[:, piece]
                 col = column_memory(into.shape[0], window, part, 1, workspace, thread)
                 np.matmul(wt, as_matrix(part), out=col[0])
@@ -84,12 +90,39 @@ def conv_backward_weight(x, dy, dweight, window: Window, group: int, workspace: 
                 part = out[:, piece]
                 col = columns(image, window, part, piece, group, workspace, thread)
                 for g in range(group):
-                    np.matmul(channel_group(part, g, group), col[g].T, out=product[g])
+                    sum_of_products(channel_slice(part, g, group), col[g], product[g], workspace, thread)
                 total += product
 
         TEAM.run(multiply, list(enumerate(rows)))
         for total, _ in sums:
             dw += total
+
+
+def multiply_rows(weight: np.ndarray, col: np.ndarray, part: np.ndarray) -> None:
+    """part (O, rows, ...) = weight (O, K) @ col (K, outputs)."""
+    rows = part.shape[1]
+    if not is_small(weight.size, math.prod(part.shape[2:])):
+        np.matmul(weight, col, out=as_matrix(part))
+        return
+    stack = part.reshape(part.shape[0], rows, -1)
+    np.matmul(weight, col.reshape(col.shape[0], rows, -1).transpose(1, 0, 2), out=stack.transpose(1, 0, 2))
+
+
+def sum_of_products(part: np.ndarray, col: np.ndarray, out: np.ndarray, workspace: Workspace, thread: int) -> None:
+    """out (O, K) = part (O, rows, ...) @ col.T (outputs, K)."""
+    rows = part.shape[1]
+    if not is_small(out.size, math.prod(part.shape[2:])):
+        np.matmul(as_matrix(part), col.T, out=out)
+        return
+    products = workspace.array(f"kernel:products{thread}", (rows, *out.shape), out.dtype)
+    stack = part.reshape(part.shape[0], rows, -1)
+    np.matmul(stack.transpose(1, 0, 2), col.reshape(col.shape[0], rows, -1).transpose(1, 2, 0), out=products)
+    np.sum(products, axis=0, out=out)
+
+
+def is_small(matrix: int, row: int) -> bool:
+    """Whether the product of a matrix of so many values with a row of outputs is better done by itself."""
+    return row >= SHORTEST_ROW and matrix * row <= SMALL_PRODUCT
 
 
 def add_bias(y: np.ndarray, bias: np.ndarray) -> None:
@@ -123,11 +156,13 @@ def pictures(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndar
         yield from zip(x, y, strict=True)
 
 
-def pieces(image: np.ndarray, out: np.ndarray, window: Window, rows: slice | None = None) -> Iterator[slice]:
-    """Runs of output rows (all, or those of `rows`) whose columns fit TILE_BYTES; at least a row each."""
+def pieces(
+    image: np.ndarray, out: np.ndarray, window: Window, rows: slice | None = None, tile: int = UNFOLD_BYTES
+) -> Iterator[slice]:
+    """Runs of output rows (all, or those of `rows`) whose columns fit `tile` bytes; at least a row each."""
     rows = rows or slice(0, out.shape[1])
     row_bytes = image.shape[0] * window.taps * math.prod(out.shape[2:]) * out.itemsize
-    step = max(1, TILE_BYTES // max(1, row_bytes))
+    step = max(1, tile // max(1, row_bytes))
     if window.is_pointwise:
         step = max(1, rows.stop - rows.start)
     for first in range(rows.start, rows.stop, step):
@@ -171,10 +206,6 @@ def as_matrix(part: np.ndarray) -> np.ndarray:
     matrix = part.view()
     matrix.shape = (part.shape[0], math.prod(part.shape[1:]))
     return matrix
-
-
-def channel_group(part: np.ndarray, g: int, group: int) -> np.ndarray:
-    return as_matrix(channel_slice(part, g, group))
 
 
 def channel_jobs(channels: int, group: int, work: int) -> list[tuple[int, tuple[int, slice]]]:

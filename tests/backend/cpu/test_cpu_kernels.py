@@ -60,8 +60,10 @@ WINDOWS = {
 @pytest.mark.parametrize("group", [1, 2])
 @pytest.mark.parametrize("name", WINDOWS)
 def test_convolution(threads, workspace, monkeypatch, rng, name, group, x_order, y_order):
-    # One row of outputs a tile, a few, all.
-    monkeypatch.setattr(conv, "TILE_BYTES", {1: 1, 2: 1 << 14, 3: 1 << 20}[threads])
+    # One row of outputs a tile, a few, all; each product a stack of small ones, or at once.
+    for tile in ("UNFOLD_BYTES", "FOLD_BYTES"):
+        monkeypatch.setattr(conv, tile, {1: 1, 2: 1 << 14, 3: 1 << 20}[threads])
+    monkeypatch.setattr(conv, "SHORTEST_ROW", 1 if threads == 2 else 256)
     window = WINDOWS[name]
     x = place(rng.normal(size=SHAPE), x_order)
     weight, bias = rng.normal(size=(4, 6 // group, *window.kernel)), rng.normal(size=4)
