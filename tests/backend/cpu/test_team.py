@@ -110,7 +110,8 @@ def test_otherwise_the_processors_do(monkeypatch, asked):
 def test_a_script_ends_while_the_team_waits():
     code = "from minicaffe.backend.cpu.team import Team; Team(3).run(print, range(3))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert (result.returncode, sorted(result.stdout.split())) == (0, ["0", "1", "2"])
+    # Threads print in any order, and one may print between another's text and its line end.
+    assert (result.returncode, sorted("".join(result.stdout.split()))) == (0, ["0", "1", "2"])
 
 
 def test_results_do_not_depend_on_who_was_faster(monkeypatch):
