@@ -336,7 +336,8 @@ class NeuronLayer(Layer):
 
 
 def shapes_of(bottom: Blobs, top: Blobs) -> list[tuple]:
-    return [blob.shape for blobs in (bottom, top) for blob in blobs]
+    """What reshape depends on, and what it made; nothing for a source of data, which shapes its tops itself."""
+    return [blob.shape for blobs in (bottom, top) for blob in blobs] if bottom else []
 
 
 def check_labels(layer: Layer, label: Any, classes: int, ignore: int | None) -> None:
