@@ -18,7 +18,7 @@ import numpy as np
 from minicaffe.errors import DataError, FileError, MinicaffeError
 from minicaffe.io import idx
 from minicaffe.io.database import BACKENDS, NOTE_FILE, create_database, open_database
-from minicaffe.proto import caffe_pb2
+from minicaffe.io.datum import make_datum
 from minicaffe.tools.command import run_command, say
 from minicaffe.tools.mnist_files import note_of
 
@@ -54,11 +54,9 @@ def convert(images_path: Path, labels_path: Path, target: Path, backend: str = "
 
 def records(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[bytes, bytes]]:
     """Key and value of each digit."""
-    _, height, width = images.shape
     # As convert_mnist_data.cpp: a label byte is a signed char, so that 200 becomes -56.
     for i, (image, label) in enumerate(zip(images, labels.view(np.int8).tolist(), strict=True)):
-        datum = caffe_pb2.Datum(channels=1, height=height, width=width, data=image.tobytes(), label=label)
-        yield b"%08d" % i, datum.SerializeToString()
+        yield b"%08d" % i, make_datum(image[None], label)
 
 
 def _write(target: Path, backend: str, note: str, images: np.ndarray, labels: np.ndarray) -> None:
