@@ -16,13 +16,13 @@ from google.protobuf.message import DecodeError
 
 from minicaffe.blob import checked_shape, shape_text
 from minicaffe.errors import ShapeError
-from minicaffe.io.wire import FIXED32, FIXED64, LEN, Field, Wire
+from minicaffe.io.wire import FIXED32, FIXED64, LEN, Wire
+from minicaffe.io.wire_arrays import DOUBLE, FLOAT, packed_values, unpacked_values
 from minicaffe.io.wire_file import BLOB, open_message
 from minicaffe.proto import caffe_pb2
 
 LEGACY = ("num", "channels", "height", "width")
 DATA, DIFF, SHAPE, DOUBLE_DATA, DOUBLE_DIFF = 5, 6, 7, 8, 9
-FLOAT, DOUBLE = np.dtype("<f4"), np.dtype("<f8")
 # dtype, and the wire type of a value that stands alone.
 _VALUES: dict[int, tuple[np.dtype, int]] = {
     DATA: (FLOAT, FIXED32),
@@ -114,43 +114,9 @@ def _split(wire: Wire, start: int, end: int) -> tuple[dict[int, np.ndarray], byt
             continue
         dtype, lone = _VALUES[field.number]
         if field.wire_type == LEN:
-            runs.setdefault(field.number, []).append(_packed(wire, field, dtype))
+            runs.setdefault(field.number, []).append(packed_values(wire, field, dtype))
         elif field.wire_type == lone:
-            run, at = _unpacked(wire, field, end, dtype)
+            run, at = unpacked_values(wire, field, end, dtype)
             runs.setdefault(field.number, []).append(run)
     values = {number: arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for number, arrays in runs.items()}
     return {number: array for number, array in values.items() if array.size}, b"".join(rest)
-
-
-def _packed(wire: Wire, field: Field, dtype: np.dtype) -> np.ndarray:
-    body = wire.body(field)
-    if len(body) % dtype.itemsize:
-        raise wire.error(field.start, f"{len(body)} bytes are no whole number of {dtype.itemsize}-byte values")
-    return np.frombuffer(body, dtype)
-
-
-def _unpacked(wire: Wire, first: Field, end: int, dtype: np.dtype) -> tuple[np.ndarray, int]:
-    """The values of a run of fields of one number that stand one by one, and the position behind the last."""
-    tag = wire.buffer[first.start]
-    step = first.end - first.start
-    if step != 1 + dtype.itemsize:
-        # A tag longer than it need be, which nobody writes: this value alone.
-        return np.frombuffer(wire.body(first), dtype), first.end
-    whole = (end - first.start) // step * step
-    records = np.frombuffer(
-        wire.buffer[first.start : first.start + whole], np.dtype([("tag", np.uint8), ("value", dtype)])
-    )
-    count = _run_length(records["tag"], tag)
-    return np.ascontiguousarray(records["value"][:count]), first.start + count * step
-
-
-def _run_length(tags: np.ndarray, tag: int) -> int:
-    """How many entries from the first are equal to `tag`."""
-    # Windows that grow: many short runs in one large blob do not each look through all that follows.
-    at, window = 0, 64
-    while at < len(tags):
-        others = np.flatnonzero(tags[at : at + window] != tag)
-        if others.size:
-            return at + int(others[0])
-        at, window = at + window, 2 * window
-    return len(tags)

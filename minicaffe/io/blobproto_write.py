@@ -10,8 +10,9 @@ import numpy as np
 
 from minicaffe.errors import ParamError
 from minicaffe.io.atomic import atomic_write
-from minicaffe.io.blobproto import DATA, DIFF, DOUBLE, DOUBLE_DATA, DOUBLE_DIFF, FLOAT, LEGACY, SHAPE
+from minicaffe.io.blobproto import DATA, DIFF, DOUBLE_DATA, DOUBLE_DIFF, LEGACY, SHAPE
 from minicaffe.io.wire import encode_varint, len_field, len_header, varint_field
+from minicaffe.io.wire_arrays import DOUBLE, FLOAT
 
 _PIECE = 1 << 18  # values
 

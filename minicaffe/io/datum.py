@@ -17,9 +17,9 @@ from functools import lru_cache
 import numpy as np
 
 from minicaffe.errors import DataError, FormatError
-from minicaffe.io.blobproto import FLOAT, _packed, _unpacked
 from minicaffe.io.decode import decode_image
 from minicaffe.io.wire import FIXED32, LEN, VARINT, Field, Wire
+from minicaffe.io.wire_arrays import FLOAT, packed_values, unpacked_values
 from minicaffe.proto import caffe_pb2
 
 CHANNELS, HEIGHT, WIDTH, DATA, LABEL, FLOAT_DATA, ENCODED = range(1, 8)
@@ -175,10 +175,10 @@ class _Datum:
             elif field.number == DATA and field.wire_type == LEN:
                 self._data = wire.body(field)
             elif field.number == FLOAT_DATA and field.wire_type == LEN:
-                self._floats.append(_packed(wire, field, FLOAT))
+                self._floats.append(packed_values(wire, field, FLOAT))
             elif field.number == FLOAT_DATA and field.wire_type == FIXED32:
                 # One by one, as Caffe writes them.
-                run, at = _unpacked(wire, field, end, FLOAT)
+                run, at = unpacked_values(wire, field, end, FLOAT)
                 self._floats.append(run)
 
     def _wrong(self, what: str) -> DataError:
