@@ -9,7 +9,7 @@ from minicaffe.errors import MinicaffeError
 
 
 def run_command(main: Callable[[list[str]], int], argv: list[str] | None = None) -> int:
-    """Exit status of main(argv): 1 with a line on stderr for a MinicaffeError, 130 for Ctrl-C.
+    """Exit status of main(argv): 1 with a line on stderr for what the files or the system refuse, 130 for Ctrl-C.
 
     --debug, anywhere in argv, lets the exception through with its traceback.
     """
@@ -17,7 +17,7 @@ def run_command(main: Callable[[list[str]], int], argv: list[str] | None = None)
     debug = "--debug" in argv
     try:
         return main([word for word in argv if word != "--debug"])
-    except MinicaffeError as error:
+    except (MinicaffeError, OSError) as error:
         if debug:
             raise
         print(f"error: {error}", file=sys.stderr)

@@ -336,6 +336,14 @@ def test_the_command_line_shows_no_traceback_unless_asked(capsys):
         run_command(fail, ["x", "--debug"])
 
 
+def test_what_the_system_refuses_is_one_line_too(tmp_path, capsys):
+    (tmp_path / MARKER).mkdir()
+    for name, data in REAL.items():
+        (tmp_path / name).write_bytes(data)
+    assert run_command(fetch_mnist.main, ["--to", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="SIGINT as a shell sends it")
 def test_ctrl_c_is_no_traceback(capsys):
     def interrupted(argv):
