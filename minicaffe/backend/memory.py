@@ -37,6 +37,11 @@ class Storage:
         return True
 
     @property
+    def host_is_newer(self) -> bool:
+        """Whether the host copy holds the values, so that looking at it costs no transfer."""
+        return self.state in (HEAD_AT_HOST, SYNCED)
+
+    @property
     def allocated(self) -> bool:
         return self.state != UNINITIALIZED
 
@@ -46,14 +51,20 @@ class Storage:
             return self._host
         if not self.backend.is_gpu:
             return self.host()
+        if self.state != HEAD_AT_DEVICE:
+            # Not on whichever GPU this thread happens to have selected.
+            with self.backend.at_work():
+                self._to_device()
+        return self._device
+
+    def _to_device(self) -> None:
         if self.state == UNINITIALIZED:
             self._device = self.backend.xp.zeros(self.capacity, self.dtype)
-        elif self.state == HEAD_AT_HOST:
+        else:
             if self._device is None:
                 self._device = self.backend.xp.empty(self.capacity, self.dtype)
             self._device.set(self._host)
         self.state = HEAD_AT_DEVICE
-        return self._device
 
     def host(self, fetch: bool = True) -> np.ndarray:
         """The flat NumPy array that scripts see; from now on it is the newer copy.

@@ -50,8 +50,8 @@ class AccuracyLayer(Layer):
             top[1].reshape(self.classes)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
+        check_labels(self, bottom[1], self.classes, self.ignore)
         xp, x, label = self.xp, bottom[0].data, bottom[1].data
-        check_labels(self, label, self.classes, self.ignore)
         correct = self.workspace.array("accuracy:correct", label.shape, "uint8")
         valid = self.workspace.array("accuracy:valid", label.shape, "uint8")
         if label.size:

@@ -18,10 +18,10 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from minicaffe.backend import Backend, active
+from minicaffe.backend import CPU, Backend, active
 from minicaffe.backend.layout import Layout
 from minicaffe.backend.workspace import Workspace
-from minicaffe.blob import DIFF, Blob, shape_text
+from minicaffe.blob import DATA, DIFF, Blob, shape_text
 from minicaffe.errors import DataError, GraphError, MinicaffeError, Origin, ParamError, ShapeError
 from minicaffe.fillers import fill
 from minicaffe.io.blobproto import decode_blob
@@ -300,7 +300,7 @@ class LossLayer(Layer):
     """
 
     exact_bottom = 2
-    exact_top = 1
+    exact_top: ClassVar[int | None] = 1
     auto_top = True
     not_forced = (1,)
 
@@ -340,9 +340,17 @@ def shapes_of(bottom: Blobs, top: Blobs) -> list[tuple]:
     return [blob.shape for blobs in (bottom, top) for blob in blobs] if bottom else []
 
 
-def check_labels(layer: Layer, label: Any, classes: int, ignore: int | None) -> None:
-    """Raises DataError for a label outside 0 ... classes - 1 that is not the ignored one."""
-    place = layer.kernels.find_bad_label(label, classes, ignore)
+def check_labels(layer: Layer, labels: Blob, classes: int, ignore: int | None) -> None:
+    """Raises DataError for a label outside 0 ... classes - 1 that is not the ignored one.
+
+    Labels fresh from the host are looked at there, which spares a GPU the wait. Call it before labels.data.
+    """
+    if labels.storage(DATA).host_is_newer:
+        label: Any = labels.host_array(DATA)
+        place = CPU.kernels.find_bad_label(label, classes, ignore)
+    else:
+        label = labels.data
+        place = layer.kernels.find_bad_label(label, classes, ignore)
     if place >= 0:
         value = float(label.reshape(-1)[place])
         ignored = "" if ignore is None else f" (or {ignore}, which is ignored)"

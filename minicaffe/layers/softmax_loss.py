@@ -53,11 +53,11 @@ class SoftmaxWithLossLayer(LossLayer):
         self.prob.reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        x, label, prob = bottom[0].data, bottom[1].data, self.prob.data
         if not self.positions:
             top[0].data.fill(0)
             return
-        check_labels(self, label, x.shape[self.class_axis], self.ignore)
+        check_labels(self, bottom[1], bottom[0].shape[self.class_axis], self.ignore)
+        x, label, prob = bottom[0].data, bottom[1].data, self.prob.data
         self.kernels.softmax_forward(x, self.class_axis, prob, self.workspace)
         total, valid = self.kernels.softmax_loss_forward(prob, label, self.class_axis, self.ignore, self.workspace)
         self.divisor = self.normalizer(valid)

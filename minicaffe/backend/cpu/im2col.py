@@ -51,8 +51,8 @@ def fold(col: np.ndarray, window: Window, image: np.ndarray) -> None:
         part = col[:, tap]
         begins = (o * d for o, d in zip(offset, window.dilation, strict=True))
         sizes = zip(begins, window.stride, part.shape[1 : 1 + axes], strict=True)
-        pixels = image[(slice(None), *(slice(b, b + s * (n - 1) + 1, s) if n else slice(0) for b, s, n in sizes))]
-        np.add(pixels, part, out=pixels)
+        place = (slice(None), *(slice(b, b + s * (n - 1) + 1, s) if n else slice(0) for b, s, n in sizes))
+        np.add(image[place], part, out=image[place])
 
 
 def padded_size(size: tuple[int, ...], window: Window) -> tuple[int, ...]:
@@ -96,4 +96,5 @@ def unpad(sums: np.ndarray, window: Window, image: np.ndarray) -> None:
 
 
 def inside(padded_image: np.ndarray, window: Window, size: tuple[int, ...]) -> np.ndarray:
-    return padded_image[(slice(None), *(slice(p, p + n) for p, n in zip(window.pad, size, strict=True)))]
+    place = (slice(None), *(slice(p, p + n) for p, n in zip(window.pad, size, strict=True)))
+    return padded_image[place]

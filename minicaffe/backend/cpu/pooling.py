@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
+from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +18,11 @@ from minicaffe.backend.workspace import Workspace
 def taps(x: np.ndarray, window: Window, *outputs: np.ndarray) -> Iterator[tuple]:
     """For each tap: (index, the pixels of x it meets, the same places in each of `outputs`)."""
     for tap, pixels, places in window.each_tap(x.shape[2:], outputs[0].shape[2:]):
-        part = x[(..., *pixels)]
+        pixel_index: Any = (..., *pixels)
+        output_index: Any = (..., *places)
+        part = x[pixel_index]
         if part.size:
-            yield tap, part, *(output[(..., *places)] for output in outputs)
+            yield tap, part, *(output[output_index] for output in outputs)
 
 
 def by_channels(function: Callable[..., None], x: np.ndarray, *arrays: np.ndarray) -> None:
@@ -54,22 +57,26 @@ def max_pool_index(winner: np.ndarray, window: Window, image: tuple[int, ...], i
 
 
 def max_pool_backward(dy: np.ndarray, winner: np.ndarray, window: Window, dx: np.ndarray, workspace: Workspace) -> None:
-    """Winner or not is a factor of 1 or 0: a product runs five times as fast as a masked copy."""
+    """dy's bits are masked: five times as fast as a masked copy, and unlike a product right for Inf and NaN."""
+    bits = np.dtype(f"i{dy.itemsize}")
+    order = layout.order_of(dy)
+    mine = workspace.array("kernel:mine", dy.shape, np.int8, order)
+    mask = workspace.array("kernel:mask", dy.shape, bits, order)
     disjoint = all(k <= s for k, s in zip(window.kernel, window.stride, strict=True))
-    share = workspace.like(dy, "kernel:share")
-    mine = workspace.array("kernel:mine", dy.shape, bool, layout.order_of(dy))
 
-    def unpool(dx, dy, winner, mine, share):
+    def unpool(dx, dy, winner, mine, mask):
         dx.fill(0)
-        for tap, into, gradient, won, is_mine, part in taps(dx, window, dy, winner, mine, share):
-            np.equal(won, tap + 1, out=is_mine)
+        for tap, into, gradient, won, is_mine, keep in taps(dx, window, dy, winner, mine, mask):
+            np.equal(won, tap + 1, out=is_mine, casting="unsafe")
+            # 1 becomes -1, all bits set.
+            np.negative(is_mine, out=keep)
             if disjoint:
-                np.multiply(gradient, is_mine, out=into)
+                np.bitwise_and(gradient.view(bits), keep, out=into.view(bits))
             else:
-                np.multiply(gradient, is_mine, out=part)
-                np.add(into, part, out=into)
+                np.bitwise_and(gradient.view(bits), keep, out=keep)
+                np.add(into, keep.view(dy.dtype), out=into)
 
-    by_channels(unpool, dx, dy, winner, mine, share)
+    by_channels(unpool, dx, dy, winner, mine, mask)
 
 
 def max_pool_backward_index(dy: np.ndarray, index: np.ndarray, dx: np.ndarray) -> None:
@@ -113,7 +120,7 @@ def window_areas(window: Window, image: tuple[int, ...], y: np.ndarray) -> np.nd
         kernel, stride, pad = window.kernel[axis], window.stride[axis], window.pad[axis]
         start = np.arange(count) * stride - pad
         sides.append(np.minimum(start + kernel, size + pad) - start)
-    return math.prod(np.ix_(*sides)).astype(y.dtype)
+    return reduce(np.multiply.outer, sides).astype(y.dtype)
 
 
 def stochastic_pool_forward(
