@@ -7,6 +7,7 @@ Everything but the last stage only computes shapes.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,7 +44,9 @@ def assemble(specs: list[LayerSpec], state: Any, net_param: Any, context: Contex
         check_size(graph)
         take_memory(graph)
     except BaseException:
-        close_layers(graph.layers)
+        # The last layer may be half set up, and fail again.
+        with contextlib.suppress(Exception):
+            close_layers(graph.layers)
         raise
     log.info("Network initialization done.")
     return graph
@@ -145,6 +148,7 @@ def take_memory(graph: Graph) -> None:
 
 
 def close_layers(layers: Sequence[Layer]) -> None:
-    """Stop the threads and close the files of data layers."""
-    for layer in layers:
-        layer.close()
+    """Stop the threads and close the files of data layers: of all, even where one fails to."""
+    with contextlib.ExitStack() as stack:
+        for layer in layers:
+            stack.callback(layer.close)

@@ -117,7 +117,9 @@ class Graph:
 
     def _produced_twice(self, spec: LayerSpec, position: int) -> GraphError:
         name = spec.param.top[position]
-        first = next(i for i, ids in enumerate(self.top_ids) if self._ids[name] in ids) if self.top_ids else 0
-        text = f"is '{name}': Top blob '{name}' produced by multiple sources, layer '{self.layers[first].name}' among"
-        text += " them; give this top another name, or, if the layer shall run in place, let no other layer read the"
-        return spec.error(GraphError, f"{text} blob before it does", f"top[{position}]")
+        # The layer at hand is not in top_ids yet, and may itself be the other source.
+        writers = (self.layers[i].name for i, ids in enumerate(self.top_ids) if self._ids[name] in ids)
+        other = next(writers, spec.name)
+        text = f"is '{name}': Top blob '{name}' produced by multiple sources, layer '{other}' among them; give this top"
+        text += " another name, or, if the layer shall run in place, let no other layer read the blob before it does"
+        return spec.error(GraphError, text, f"top[{position}]")
