@@ -1,0 +1,1 @@
+"""The command line: `minicaffe train|test`, with Caffe's flags in both spellings."""

@@ -1,0 +1,40 @@
+"""Which device a command runs on: the flag -gpu, and what it says of it. As caffe.cpp, get_gpus."""
+
+from __future__ import annotations
+
+from minicaffe import backend, log
+from minicaffe.backend.gpu.device import device_count, import_cupy
+from minicaffe.cli.flags import names
+from minicaffe.errors import ParamError
+
+NO_GPU = ("none", "cpu")
+
+
+def gpu_numbers(flag: str | None) -> list[int] | None:
+    """The GPUs that -gpu names: [] for the CPU, None where the flag was not given.
+
+    Raises ParamError for what is no number, DeviceError for "all" where there is none.
+    """
+    if not flag:
+        return None
+    if flag.lower() in NO_GPU:
+        return []
+    if flag == "all":
+        return list(range(device_count(import_cupy(0), 0)))
+    if not all(name.isdecimal() for name in names(flag)):
+        text = f'-gpu {flag}: give the number of a GPU, as nvidia-smi lists them, "all", or "none" for the CPU'
+        raise ParamError(text)
+    return [int(name) for name in names(flag)]
+
+
+def use_device(number: int | None) -> None:
+    """Switch this thread to a GPU, or to the CPU, and log it. Raises DeviceError where it is not there."""
+    if number is None:
+        backend.set_mode_cpu()
+        log.info("Use CPU.")
+        return
+    backend.set_device(number)
+    backend.set_mode_gpu()
+    log.info(f"Using GPUs {number}")
+    name = backend.active().xp.cuda.runtime.getDeviceProperties(number)["name"]
+    log.info(f"GPU {number}: {name.decode() if isinstance(name, bytes) else name}")
