@@ -9,7 +9,6 @@ import numpy as np
 
 from minicaffe.blob import shape_text
 from minicaffe.errors import SolverError
-from minicaffe.io.blobproto import StoredBlob
 from minicaffe.net.net import Net
 
 
@@ -18,8 +17,8 @@ def saved_history(net: Net, history: Sequence[Any]) -> list[Any]:
     return [net.backend.to_host(array) for array in history]
 
 
-def check_history(net: Net, history: Sequence[Any], stored: Sequence[StoredBlob], path: str) -> None:
-    """Raises SolverError unless a solverstate's history is one of this rule for these parameters.
+def check_history(net: Net, history: Sequence[Any], stored: Sequence[Any], path: str) -> None:
+    """Raises SolverError unless a solverstate's history (StoredBlobs) is one of this rule for these parameters.
 
     As sgd_solver.cpp, RestoreSolverStateFromBinaryProto: shapes may differ, old files have them padded to four axes.
     """
@@ -38,7 +37,7 @@ def check_history(net: Net, history: Sequence[Any], stored: Sequence[StoredBlob]
             raise SolverError(text, file=path, layer=_owner(net, index))
 
 
-def load_history(net: Net, history: Sequence[Any], stored: Sequence[StoredBlob]) -> None:
+def load_history(net: Net, history: Sequence[Any], stored: Sequence[Any]) -> None:
     """Copy a checked history in."""
     xp = net.backend.xp
     for array, blob in zip(history, stored, strict=True):

@@ -191,7 +191,7 @@ class Solver:
     def lr(self) -> float:
         """The rate of the next update, before lr_mult. Asking may advance the multistep policy, as in Caffe."""
         check_policy(self._param, self._source.origin)
-        rate, step = learning_rate(self._param, self.iter, self._current_step, self.net.param_data.dtype)
+        rate, step = learning_rate(self._param, self.iter, self._current_step, self.net.dtype)
         if step != self._current_step and self._param.lr_policy == "multistep":
             log.info(f"MultiStep Status: Iteration {self.iter}, step = {step}")
         self._current_step = step
@@ -208,7 +208,7 @@ class Solver:
         return loss
 
     def _new_window(self) -> LossWindow:
-        return LossWindow(self._param.average_loss, self.iter, self.net.backend, self.net.param_data.dtype)
+        return LossWindow(self._param.average_loss, self.iter, self.net.backend, self.net.dtype)
 
     # --- requests from outside -----------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from minicaffe import log
 from minicaffe.errors import Origin
-from minicaffe.net.build import ALIGNMENT
+from minicaffe.net.memory import ALIGNMENT
 from minicaffe.net.net import Net
 from minicaffe.solver.rule import Rule
 from minicaffe.solver.settings import setting_error
@@ -30,11 +30,13 @@ class Updater:
 
     def __init__(self, net: Net, rule: Rule, param: Any) -> None:
         self.net, self.rule, self.param = net, rule, param
-        self._real = net.param_data.dtype.type
+        self._real = net.dtype.type
         self._lr = [self._real(value) for value in net.params_lr]
         self._decay = [self._real(param.weight_decay) * self._real(value) for value in net.params_decay]
         self.history = self._allocate()
         self._runs: list[Runs | None] = [None] * len(net.learnable_params)
+        # Below this a second thread costs more than it does.
+        self._is_long = sum(blob.count for blob in net.learnable_params) >= 2 * RUN
 
     def _allocate(self) -> list[Array]:
         blobs = self.net.learnable_params * self.rule.slots
@@ -55,28 +57,35 @@ class Updater:
 
         Afterwards every parameter's diff holds the update that was taken off its data.
         """
-        self._clip()
+        backend = self.net.backend
         scale = float(self._real(1) / self._real(self.param.iter_size))
         kind = self.param.regularization_type
-        regularize, update = self.net.backend.kernels.regularize, self.rule.update
-        for index, (lr_mult, decay) in enumerate(zip(self._lr, self._decay, strict=True)):
-            local_rate, decay = float(self._real(rate) * lr_mult), float(decay)
+        regularize, update = backend.kernels.regularize, self.rule.update
 
-            def step(run: Run, decay: float = decay, local_rate: float = local_rate) -> None:
-                data, diff, history = run
-                if scale != 1 or decay:
-                    regularize(diff, data, scale, decay, kind)
-                update(data, diff, history, local_rate, t)
+        def work_on(part: tuple[Run, float, float]) -> None:
+            (data, diff, history), local_rate, decay = part
+            if scale != 1 or decay:
+                regularize(diff, data, scale, decay, kind)
+            update(data, diff, history, local_rate, t)
 
-            self.net.backend.share(step, self._runs_of(index))
+        with backend.at_work():
+            self._clip()
+            parts = [
+                (run, float(self._real(rate) * lr_mult), float(decay))
+                for index, (lr_mult, decay) in enumerate(zip(self._lr, self._decay, strict=True))
+                for run in self._runs_of(index)
+            ]
+            if self._is_long:
+                backend.share(work_on, parts)
+            else:
+                for part in parts:
+                    work_on(part)
 
     def _clip(self) -> None:
         """Scale all gradients down so that their common L2 norm is at most clip_gradients."""
         limit = self.param.clip_gradients
         if limit < 0:
             return
-        for blob in self.net.learnable_params:
-            blob.storage(1).device()
         flat = self.net.param_diffs
         norm = math.sqrt(float(self.net.backend.xp.vdot(flat, flat)))
         if norm > limit:
@@ -98,7 +107,7 @@ class Updater:
         return runs
 
 
-class Runs(list):
+class Runs(list[Run]):
     """A parameter cut into pieces of at most `size` values: (data, diff, [history...]), flat views."""
 
     def __init__(self, data: Array, diff: Array, history: list[Array], size: int) -> None:
