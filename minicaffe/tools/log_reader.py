@@ -110,7 +110,8 @@ def _messages(lines: Iterable[str]) -> Iterator[tuple[float, str]]:
             year += 1
         month = int(date[:2])
         try:
-            moment = datetime.datetime(year, month, int(date[2:]), *map(int, match.group(2, 3, 4)))
+            day, hour, minute, second = (int(text) for text in (date[2:], *match.group(2, 3, 4)))
+            moment = datetime.datetime(year, month, day, hour, minute, second)
         except ValueError:
             continue  # 29 February in a year of our own choosing, or no date at all
         yield moment.timestamp() + float(f"0.{match[5]}"), match[6]

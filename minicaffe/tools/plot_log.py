@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +54,17 @@ def _curve(label: str, rows: list[Row], value: Any, x: str) -> Curve:
     return label, [at for at, _ in points], [y for _, y in points]
 
 
-def plot(logs: list[TrainingLog], target: Path, x: str = "iterations", title: str = "") -> None:
+def plot(
+    logs: list[TrainingLog], target: Path, x: str = "iterations", title: str = "", panels: Sequence[str] = PANELS
+) -> None:
     """Draw all logs into one picture, a panel each for what they hold of loss, accuracy and learning rate.
 
-    x: "iterations" or "seconds".
+    x: "iterations" or "seconds".  panels: those wanted, of PANELS.
     Raises MinicaffeError where matplotlib is missing, ParamError for an extension that it cannot draw.
     """
-    shown = [panel for panel in PANELS if any(curves(log, panel, x) for log in logs)]
+    shown = [panel for panel in panels if any(curves(log, panel, x) for log in logs)]
+    if not shown:
+        raise ParamError(f"the logs hold nothing of what is to be drawn: {', '.join(panels)}")
     figure = _figure(len(shown))
     for axes, panel in zip(figure.axes, shown, strict=True):
         _draw(axes, logs, panel, x)
@@ -81,27 +85,37 @@ def _figure(panels: int) -> Any:
 
 
 def _draw(axes: Any, logs: list[TrainingLog], panel: str, x: str) -> None:
-    for log in logs:
-        for label, at, values in curves(log, panel, x):
-            name = " ".join(part for part in (log.name if len(logs) > 1 else "", label) if part)
-            is_test = label.startswith("test")
-            # Tests are few: their points are marked. Training is many, noisy points: a thin line.
-            style = (
-                {"marker": "o", "markersize": 3.5, "linewidth": 1.5} if is_test else {"linewidth": 0.9, "alpha": 0.8}
-            )
-            axes.plot(at, values, label=name or None, **style)
-            if panel == "accuracy":
-                axes.annotate(
-                    f"{values[-1]:g}", (at[-1], values[-1]), (-4, -12), textcoords="offset points", ha="right"
-                )
+    drawn = [(log.name, curve) for log in logs for curve in curves(log, panel, x)]
+    for name, (label, at, values) in drawn:
+        text = " ".join(part for part in (name if len(logs) > 1 else "", label) if part)
+        axes.plot(at, values, label=text or None, **_style(label, len(logs)))
+        if panel == "accuracy":
+            axes.annotate(f"{values[-1]:g}", (at[-1], values[-1]), (-4, 5), textcoords="offset points", ha="right")
+    _scale(axes, panel, [values for _, (_, _, values) in drawn])
     axes.set_ylabel(LABELS[panel])
-    if panel == "loss" and all(value > 0 for log in logs for _, _, values in curves(log, panel, x) for value in values):
-        axes.set_yscale("log")
     axes.grid(alpha=0.3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)
+
+
+def _style(label: str, logs: int) -> dict[str, Any]:
+    """Tests are few: their points are marked. Training is many, noisy points: a thin line."""
+    test = label.startswith("test")
+    # One log: one colour for training, one for testing, in all panels. Several: as many colours as curves.
+    color = {"color": "C1" if test else "C0"} if logs == 1 else {}
+    return color | ({"marker": "o", "markersize": 3.5, "linewidth": 1.5} if test else {"linewidth": 0.9, "alpha": 0.8})
+
+
+def _scale(axes: Any, panel: str, curves_values: list[list[float]]) -> None:
+    if panel == "loss" and all(value > 0 for values in curves_values for value in values):
+        axes.set_yscale("log")
+    # The untrained net's accuracy would press all others together at the upper edge.
+    if panel == "accuracy" and all(len(values) > 2 for values in curves_values):
+        later = [value for values in curves_values for value in values[1:]]
+        margin = 0.08 * (max(later) - min(later)) or 0.01
+        axes.set_ylim(min(later) - 4 * margin, max(later) + 2 * margin)
 
 
 def _save(figure: Any, target: Path) -> None:
@@ -119,13 +133,17 @@ def main(argv: list[str]) -> int:
     parser.add_argument("logs", nargs="+", metavar="LOG", help="what training wrote on stderr, or --log_file")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE", help="the picture")
     parser.add_argument("--x", choices=["iterations", "seconds"], default="iterations", help="what the curves run over")
+    parser.add_argument("--panels", default=",".join(PANELS), metavar="A,B", help="what to draw: loss,accuracy,rate")
     parser.add_argument("--title", default="", help="a line above the picture")
     flags = parser.parse_args(argv)
     logs = [read_log(path) for path in flags.logs]
     for path, log in zip(flags.logs, logs, strict=True):
         if not log.train and not log.tests:
             raise FormatError("holds no line of a training run: no 'Iteration N, loss = ...'", file=path)
-    plot(logs, flags.output, flags.x, flags.title)
+    panels = flags.panels.split(",")
+    if not set(panels) <= set(PANELS):
+        raise ParamError(f"--panels is {flags.panels}, must be some of {', '.join(PANELS)}")
+    plot(logs, flags.output, flags.x, flags.title, panels)
     say(f"{flags.output}: {len(logs)} log{'s' if len(logs) > 1 else ''} drawn")
     return 0
 

@@ -137,6 +137,17 @@ def test_several_logs_in_one_drawing(tmp_path, caffes_log):
     assert text.startswith("<?xml") and "</svg>" in text
 
 
+def test_only_what_is_asked_for_is_drawn(tmp_path, caffes_log):
+    pytest.importorskip("matplotlib")
+    target = tmp_path / "curve.png"
+    assert main([str(caffes_log), "-o", str(target), "--panels", "loss,accuracy"]) == 0
+    assert 500 < png_size(target)[1] < 700
+    with pytest.raises(ParamError, match="--panels is loss,lr, must be some of loss, accuracy, rate"):
+        main([str(caffes_log), "-o", str(target), "--panels", "loss,lr"])
+    with pytest.raises(ParamError, match="the logs hold nothing of what is to be drawn: accuracy"):
+        plot([parse_log(lines("Solving a", shown(0, 1)))], target, panels=["accuracy"])
+
+
 def test_an_extension_that_cannot_be_drawn(tmp_path, caffes_log):
     pytest.importorskip("matplotlib")
     with pytest.raises(
