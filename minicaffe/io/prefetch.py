@@ -2,7 +2,9 @@
 
     prefetcher = Prefetcher(layer.fill, [Batch() for _ in range(4)])
     prefetcher.start()
-    batch = prefetcher.get()        the next one; the one before goes back to be filled again
+    batch = prefetcher.get()        the next one
+    ...
+    prefetcher.release()            it may be filled again; so it may anyhow with the next get
 
 The thread fills what is free and waits when nothing is. It never keeps its layer alive: it ends when the layer is
 gone, when the main thread ends, and when it is told to; a script that forgets to close exits at once.
@@ -26,6 +28,7 @@ Slot = TypeVar("Slot")
 _PATIENCE = 0.5
 # Seconds that closing waits for a batch that is being made.
 _FAREWELL = 5.0
+_NOT_RUNNING = "reads no data any more: it was closed, or never started"
 
 
 class Prefetcher(Generic[Slot]):
@@ -43,11 +46,22 @@ class Prefetcher(Generic[Slot]):
         self._name = name
         self._lane: _Lane | None = None
         self._state: Any = None
+        self._closed = False
         self.waits = 0
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and neither stopped nor closed since."""
+        return self._lane is not None
+
     def start(self, state: Any = None) -> None:
-        """Begin to fill. state: what `state` gives until the first batch is taken."""
+        """Begin to fill. state: what `state` gives until the first batch is taken.
+
+        Raises MinicaffeError once it is closed.
+        """
         self.stop()
+        if self._closed:
+            raise MinicaffeError(_NOT_RUNNING)
         self._state = state
         self._lane = _Lane(self._fill, self._slots, self._name)
         # Not even the finalizer may know the batches: an exception among them knows the layer.
@@ -55,16 +69,22 @@ class Prefetcher(Generic[Slot]):
         finalizer.atexit = False
         self._lane.thread.start()
 
-    def get(self) -> Slot:
-        """The next batch, which is the caller's until the next call.
+    def get(self, waiting: Callable[[], Any] | None = None) -> Slot:
+        """The next batch, which is the caller's until it is released, or the next is asked for.
 
+        waiting: called before a wait, where no batch is ready.
         An exception that `fill` raised is raised here as itself, once the batches before it are taken; and again on
         each further call, until `start`. Raises MinicaffeError where nothing is started or the thread is gone.
         """
         if self._lane is None:
-            raise MinicaffeError("reads no data any more: it was closed, or never started")
-        slot, self._state = self._lane.take(self)
+            raise MinicaffeError(_NOT_RUNNING)
+        slot, self._state = self._lane.take(self, waiting)
         return slot
+
+    def release(self) -> None:
+        """Let the batch that was taken be filled again; once is enough."""
+        if self._lane:
+            self._lane.release()
 
     def state(self) -> Any:
         """The state after the batch that was taken last, whatever was made since."""
@@ -79,6 +99,7 @@ class Prefetcher(Generic[Slot]):
 
     def close(self) -> None:
         """End the thread, for good; waits 5 seconds at most for a batch that is being made."""
+        self._closed = True
         if self._lane:
             self._lane.halt()
             self._lane.thread.join(_FAREWELL)
@@ -100,27 +121,32 @@ class _Lane:
         self.thread = threading.Thread(target=_produce, args=arguments, name=name, daemon=True)
         _lanes.add(self)
 
-    def take(self, prefetcher: Prefetcher) -> tuple[Any, Any]:
+    def take(self, prefetcher: Prefetcher, waiting: Callable[[], Any] | None) -> tuple[Any, Any]:
         """Slot and state of the next batch; gives the slot before back."""
         if self._failure:
             raise self._failure[0].with_traceback(self._failure[1])
-        while self._in_use:
-            self.free.put(self._in_use.pop())
-        slot, state, error = self._wait(prefetcher)
+        self.release()
+        slot, state, error = self._wait(prefetcher, waiting)
         if error is not None:
             self._failure = error, error.__traceback__
             raise error
         self._in_use.append(slot)
         return slot, state
 
+    def release(self) -> None:
+        while self._in_use:
+            self.free.put(self._in_use.pop())
+
     def halt(self) -> None:
         _halt(self.halted, self.free)
 
-    def _wait(self, prefetcher: Prefetcher) -> tuple[Any, Any, BaseException | None]:
+    def _wait(self, prefetcher: Prefetcher, waiting: Callable[[], Any] | None) -> tuple[Any, Any, BaseException | None]:
         try:
             return self.ready.get_nowait()
         except queue.Empty:
             prefetcher.waits += 1
+            if waiting is not None:
+                waiting()
         while True:
             # Looked at before waiting: what ends later has put its last batch by then.
             alive = self.thread.is_alive()

@@ -99,6 +99,18 @@ def test_a_batch_stays_untouched_until_the_next_is_asked_for(counter):
     assert batch == [0]
 
 
+def test_a_batch_that_is_released_is_filled_again_at_once(counter):
+    owner = counter(depth=2)
+    wait_for(lambda: owner.filled == 2)
+    assert owner.next() == 0
+    owner.prefetcher.release()
+    owner.prefetcher.release()
+    wait_for(lambda: owner.filled == 3)
+    time.sleep(0.05)
+    assert owner.filled == 3
+    assert [owner.next() for _ in range(4)] == [1, 2, 3, 4]
+
+
 def test_slots_are_used_again(counter):
     owner = counter(depth=3)
     assert len({id(owner.prefetcher.get()) for _ in range(50)}) == 3
@@ -112,6 +124,17 @@ def test_waits_are_counted(counter):
     quick = counter(depth=2)
     wait_for(lambda: quick.filled == 2)
     assert (quick.next(), quick.prefetcher.waits) == (0, 0)
+
+
+def test_a_wait_is_announced_before_it_begins(counter):
+    owner, told = counter(depth=2, delay=0.05), []
+
+    def tell():
+        told.append(owner.prefetcher._lane.ready.empty())
+
+    for _ in range(3):
+        owner.prefetcher.get(tell)
+    assert told == [True] * owner.prefetcher.waits and len(told) >= 2
 
 
 def test_an_error_arrives_as_itself_after_the_batches_before_it(counter):
@@ -179,11 +202,16 @@ def test_stop_waits_until_nothing_is_being_made(counter):
 
 def test_closed_or_never_started_is_told(counter):
     owner = counter()
+    assert owner.prefetcher.running
     owner.prefetcher.close()
     owner.prefetcher.close()
     for prefetcher in (owner.prefetcher, Prefetcher(owner.fill, [[]])):
         with pytest.raises(MinicaffeError, match="reads no data any more: it was closed, or never started"):
             prefetcher.get()
+        assert not prefetcher.running
+    with pytest.raises(MinicaffeError, match="it was closed"):
+        owner.prefetcher.start()
+    owner.prefetcher.release()
 
 
 def test_the_thread_ends_with_its_owner():
