@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minicaffe import log
 from minicaffe.backend.random import generator
 from minicaffe.errors import MinicaffeError, ParamError, ShapeError
 from minicaffe.io.blobproto import read_binaryproto
@@ -49,6 +50,8 @@ class DataTransformer:
         # The mean, as large as the items that came last; room for items that are cut out.
         self._mean: np.ndarray | None = None
         self._cut_out = np.empty(0, np.uint8)
+        # Whether it was said that force_color and force_gray do nothing here.
+        self._told = False
 
     def decode(self, values: Sequence[bytes], keys: Sequence[bytes] = (), path: str = "") -> DatumBatch:
         """Serialized Datums as arrays: decode_batch, with force_color and force_gray."""
@@ -57,16 +60,22 @@ class DataTransformer:
         if color and gray and batch.encoded:
             text = "is true, and so is force_gray; set one of them"
             raise self._error(ParamError, text, "transform_param.force_color")
+        if (color or gray) and not batch.encoded and not self._told:
+            self._told = True
+            log.error(f'layer "{self._name}": force_color and force_gray only for encoded datum, ignored here')
         return batch
 
-    def output_shape(self, item_shape: Sequence[int]) -> tuple[int, int, int]:
-        """The shape (C, H, W) that items of a shape (C, H, W) have afterwards. Raises ShapeError as `transform`."""
+    def output_shape(self, item_shape: Sequence[int], name: str = "the items") -> tuple[int, int, int]:
+        """The shape (C, H, W) that items of a shape (C, H, W) have afterwards. Raises ShapeError as `transform`.
+
+        name: of the item, to be named in errors.
+        """
         channels, height, width = item_shape
         size = self.param.crop_size
         if channels < 1:
             raise self._error(ShapeError, "needs items of at least one channel", "transform_param")
         if size > min(height, width):
-            text = f"is {size}, larger than the items of {_text(item_shape)} (C x H x W)"
+            text = f"is {size}, larger than {name} of {_text(item_shape)} (C x H x W)"
             raise self._error(ShapeError, text, "transform_param.crop_size")
         return (channels, size, size) if size else (channels, height, width)
 
