@@ -1,0 +1,178 @@
+"""What Data, ImageData and WindowData share: batches that a thread makes ahead of their use."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minicaffe import log
+from minicaffe.backend import layout as layouts
+from minicaffe.blob import DATA
+from minicaffe.errors import FileError, FormatError, MinicaffeError, ParamError
+from minicaffe.io.data_transformer import DataTransformer
+from minicaffe.io.prefetch import Prefetcher
+from minicaffe.layers.base import Blobs, Layer
+from minicaffe.layers.input import shape_as_told
+
+# Each takes memory; far more than anybody asks for on purpose.
+_MOST_BATCHES = 10_000
+# Caffe says so the first time it waits for data, and then every so often.
+_WAITS_PER_LINE = 1000
+
+
+class Batch:
+    """One batch on the host.
+
+    data: (N, C, H, W), in the memory order that `layout` gives.  label: (N,).  Memory is taken anew only for more.
+    """
+
+    def __init__(self, dtype: Any, layout: layouts.Layout) -> None:
+        self._layout = layout
+        self._memory = np.empty(0, dtype)
+        self.data = self._memory.reshape(0, 0, 0, 0)
+        self.label = np.empty(0, dtype)
+
+    def reshape(self, shape: tuple[int, ...]) -> None:
+        if shape == self.data.shape:
+            return
+        if math.prod(shape) > self._memory.size:
+            self._memory = np.empty(math.prod(shape), self._memory.dtype)
+        self.data = layouts.view(self._memory, shape, self._layout(shape))
+        if len(self.label) != shape[0]:
+            self.label = np.empty(shape[0], self.label.dtype)
+
+
+class BasePrefetchingDataLayer(Layer):
+    """Base of the layers that read images from files.
+
+    No bottoms. top[0]: the transformed items, (N, C, H, W).  top[1], optional in Data: their labels, (N,).
+    A thread makes up to data_param.prefetch (4) batches ahead. It starts with the first forward pass. The first item of
+    a batch gives the batch its C, H and W; batches may differ, the items of one batch may not.
+
+    What a type adds: open, fill, seek. Its message, named by `param_name`, has source and batch_size.
+    batch_size: N.  transformer: of transform_param.  start: the state before the first batch.
+    Source: Caffe's base_data_layer.cpp.
+    """
+
+    exact_bottom = 0
+    param_name: ClassVar[str]
+    start: ClassVar[dict]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Filled as set-up goes along: where that fails half-way, what is open is closed all the same.
+        self.resources = ExitStack()
+        self._place = dict(self.start)
+        self._waits = 0
+
+    # --- what a type overrides -----------------------------------------------------------------
+
+    def open(self) -> tuple[int, int, int]:
+        """Open the source, once; returns the shape (C, H, W) of the first item as it comes out of the transformer."""
+        raise NotImplementedError(f"{type(self).__name__} has no open")
+
+    def seek(self, state: dict) -> None:
+        """Let the next `fill` make the batch that follows `state`, one of those that `fill` returned.
+
+        Raises DataError where the source is another one now, FormatError for a state that cannot be.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no seek")
+
+    def fill(self, batch: Batch) -> dict:
+        """Make the next batch, in the thread; returns the state behind it, small, of plain numbers and strings.
+
+        What is random may depend on the running index of the item alone, not on batches or on what was drawn before.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no fill")
+
+    # --- the life of a layer -------------------------------------------------------------------
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        """Open the source and shape the tops by its first item."""
+        self.param = getattr(self.layer_param, self.param_name)
+        self.batch_size: int = self.param.batch_size
+        if not self.batch_size:
+            raise self.error(ParamError, "is 0, must be 1 or more: items per batch", f"{self.param_name}.batch_size")
+        self.transformer = DataTransformer(
+            self.layer_param.transform_param, self.phase, self.context.seed, self.name, self.error
+        )
+        self.with_labels = len(top) > 1
+        slots = [Batch(self.context.dtype, top[0].layout) for _ in range(self._read_prefetch())]
+        shape = (self.batch_size, *self.open())
+        log.info(f"output data size: {','.join(map(str, shape))}")
+        for blob, sizes in zip(top, (shape, shape[:1]), strict=False):
+            shape_as_told(self, blob, sizes, f"{self.param_name}.batch_size")
+        self._prefetcher: Prefetcher[Batch] = Prefetcher(self.fill, slots, name=f"prefetch {self.name}")
+        self.resources.callback(self._prefetcher.close)
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """The tops take the shape of each batch, in forward."""
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        # Nothing can have been made ahead of the first batch: to wait for it tells nothing.
+        waiting = self._log_wait if self._prefetcher.running else None
+        if not self._prefetcher.running:
+            self.seek(self._place)
+            self._prefetcher.start(self._place)
+        batch = self._prefetcher.get(waiting)
+        for blob, values in zip(top, (batch.data, batch.label), strict=False):
+            blob.reshape(*values.shape)
+            blob.load(DATA, values)
+        self._place = self._prefetcher.state()
+        self._prefetcher.release()
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Nothing lies below."""
+
+    def state(self) -> dict:
+        """The place behind the batch that was used last, whatever the thread has made since."""
+        return dict(self._place)
+
+    def restore(self, state: dict) -> None:
+        """Go on behind the batch that was used last when `state` was taken; where that fails, go on as before."""
+        self._prefetcher.stop()
+        self.seek(state)
+        self._place = dict(state)
+
+    def close(self) -> None:
+        self.resources.close()
+
+    # --- what a type uses ----------------------------------------------------------------------
+
+    @contextmanager
+    def placed(self) -> Iterator[None]:
+        """Give this layer's place to errors about its source."""
+        try:
+            yield
+        except MinicaffeError as error:
+            if error.layer:
+                raise
+            text = f"cannot be used: {error}"
+            if isinstance(error, FileError) and not os.path.isabs(self.param.source):
+                text += f" (relative paths begin at {os.getcwd()})"
+            raise self.error(type(error), text, f"{self.param_name}.source") from error
+
+    def count_in(self, state: dict, name: str) -> int:
+        """A whole number that a state must hold."""
+        value = state.get(name)
+        if not isinstance(value, int) or value < 0:
+            text = f"cannot go on from the snapshot: its {name} is {value!r}, must be a whole number from 0 on"
+            raise self.error(FormatError, text)
+        return value
+
+    def _read_prefetch(self) -> int:
+        prefetch: int = self.layer_param.data_param.prefetch
+        if not 1 <= prefetch <= _MOST_BATCHES:
+            text = f"is {prefetch}, must be 1 to {_MOST_BATCHES}: batches made ahead; omit it for 4"
+            raise self.error(ParamError, text, "data_param.prefetch")
+        return prefetch
+
+    def _log_wait(self) -> None:
+        if self._waits % _WAITS_PER_LINE == 0:
+            log.info("Waiting for data")
+        self._waits += 1
