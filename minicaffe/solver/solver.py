@@ -294,26 +294,27 @@ class Solver:
     def restore(self, state_file: str | os.PathLike[str]) -> None:
         """Go on from a solverstate: its weights, history and iteration; and its place in the data, if it has that.
 
-        Raises FileError, FormatError, SolverError, ShapeError where it does not belong to this solver; nothing has
-        changed then.
+        Raises FileError, FormatError, SolverError, ShapeError where it does not belong to this solver; weights, history
+        and iteration are then as they were.
         """
         state, extra, weights = read_snapshot(state_file)
         check_history(self.net, self._updater.history, state.history, os.fspath(state_file))
+        self._restore_data(extra)
         if weights:
             self.net.copy_from(weights)
         log.info("SGDSolver: restoring history")
         load_history(self.net, self._updater.history, state.history)
         self.iter, self._current_step = state.iter, state.current_step
-        self._restore_extra(extra)
+        if "loss_window" in extra:
+            self._restored_window = self._new_window()
+            self._restored_window.restore(extra["loss_window"])
 
-    def _restore_extra(self, extra: dict) -> None:
+    def _restore_data(self, extra: dict) -> None:
+        """Let the layers go on where they stood; Caffe's own states do not say where, and the data begin anew."""
         self.net.restore(extra.get("net", {}))
         # There may be more test nets now, or fewer.
         for net, state in zip(self.test_nets, extra.get("test_nets", []), strict=False):
             net.restore(state)
-        if "loss_window" in extra:
-            self._restored_window = self._new_window()
-            self._restored_window.restore(extra["loss_window"])
 
 
 def set_mode(param: Any) -> None:

@@ -11,6 +11,7 @@ from solver_kit import CLASSIFIER, history, least_squares, messages, weights, wr
 
 from minicaffe.errors import FileError, FormatError, ParamError, ShapeError, SolverError
 from minicaffe.io.caffemodel import read_caffemodel
+from minicaffe.io.database import create_database
 from minicaffe.io.solverstate import SolverState, read_solverstate, write_solverstate
 from minicaffe.proto import caffe_pb2
 from minicaffe.solver import Action, Solver
@@ -79,6 +80,42 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(tmp_path, capsys, stop):
     rest = lines_of(capsys)
     assert rest == lines[len(lines) - len(rest) :]
     assert any(line.startswith(f"Iteration {stop}") for line in rest)
+
+
+DATABASE_NET = """
+name: "from a database"
+layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TRAIN }}
+         transform_param {{ scale: 0.01 mirror: true crop_size: 2 }}
+         data_param {{ source: "{0}/db" backend: LMDB batch_size: 3 }} }}
+layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TEST }} transform_param {{ crop_size: 2 }}
+         data_param {{ source: "{0}/db" backend: LMDB batch_size: 4 }} }}
+layer {{ name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+         inner_product_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }}
+"""
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7])
+def test_a_resumed_run_goes_on_in_the_data(tmp_path, rng, capsys, stop):
+    """Ten records, batches of three and four: a place in the database that never comes round to the start of it."""
+    with create_database(tmp_path / "db", "lmdb") as database:
+        for i in range(10):
+            pixels = rng.integers(0, 256, 9, np.uint8).tobytes()
+            datum = caffe_pb2.Datum(channels=1, height=3, width=3, data=pixels, label=i % 3)
+            database.put(f"{i:08d}".encode(), datum.SerializeToString())
+    net = DATABASE_NET.format(tmp_path)
+    straight = make(tmp_path, f"{SETTINGS} max_iter: 10 snapshot: {stop}", net)
+    messages(capsys)
+    straight.solve()
+    lines = lines_of(capsys)
+    resumed = make(tmp_path, f"{SETTINGS} max_iter: 10", net)
+    messages(capsys)
+    resumed.solve(tmp_path / f"s_iter_{stop}.solverstate")
+    rest = lines_of(capsys)
+    straight.close()
+    resumed.close()
+    assert rest == lines[len(lines) - len(rest) :]
+    assert_array_equal(weights(resumed.net), weights(straight.net))
 
 
 def test_the_log_of_a_resumed_run(tmp_path, capsys):
