@@ -36,10 +36,8 @@ def parser() -> Parser:
 
 
 def train(flags: argparse.Namespace) -> None:
-    effects = (
-        effect("sigint_effect", flags.sigint_effect or "stop"),
-        effect("sighup_effect", flags.sighup_effect or "snapshot"),
-    )
+    sigint = effect("sigint_effect", flags.sigint_effect or "stop")
+    sighup = effect("sighup_effect", flags.sighup_effect or "snapshot")
     source = read_solver(solver_file(flags))
     override(source.param, flags)
     use_device(device_of(source.param, flags))
@@ -50,7 +48,7 @@ def train(flags: argparse.Namespace) -> None:
             solver.restore(flags.snapshot)
         log.info("Starting Optimization")
         # Not before: while nothing is trained, Ctrl-C has nothing to save.
-        with SignalHandler(*effects) as handler, bar_on_terminal(solver.param.max_iter, solver.iter) as bar:
+        with SignalHandler(sigint, sighup) as handler, bar_on_terminal(solver.param.max_iter, solver.iter) as bar:
             solver.action_function = handler.poll
             if bar is not None:
                 solver.progress = TrainingBar(bar)
