@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from minicaffe import log
 from minicaffe.blob import DATA, DIFF, Blob, shape_text
 from minicaffe.errors import DeviceError, FormatError, ShapeError
@@ -33,9 +31,10 @@ def copy_from(net: Net, path: str | os.PathLike[str]) -> None:
         text = "is HDF5, and this version reads binary weights only: save them with net.save(), as a .caffemodel"
         raise FormatError(text, file=name)
     for _, _, blob, stored in pairs(net, read_caffemodel(path), "copy", name):
-        load(blob, DATA, stored.data)
+        # Old shapes have more axes, and any file may be in double precision.
+        blob.load(DATA, stored.data.reshape(blob.shape))
         if stored.diff is not None:
-            load(blob, DIFF, stored.diff)
+            blob.load(DIFF, stored.diff.reshape(blob.shape))
 
 
 def pairs(net: Net, sources: Iterable[Any], verb: str, where: str) -> list[tuple[Layer, int, Blob, Any]]:
@@ -55,11 +54,6 @@ def pairs(net: Net, sources: Iterable[Any], verb: str, where: str) -> list[tuple
                 raise mismatch(layer, index, verb, other.shape, blob.shape, where)
             found.append((layer, index, blob, other))
     return found
-
-
-def load(blob: Blob, which: int, values: np.ndarray) -> None:
-    """Stored values, of any dtype and right-aligned shape, into a blob's host array."""
-    np.copyto(blob.host_array(which), values.reshape(blob.shape), casting="same_kind")
 
 
 def share_trained_layers_with(net: Net, other: Net) -> None:
