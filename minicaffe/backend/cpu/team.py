@@ -34,7 +34,6 @@ class Team:
     def __init__(self, size: int) -> None:
         self.size = size
         self._work: list[queue.SimpleQueue] = []
-        self._done: queue.SimpleQueue = queue.SimpleQueue()
         self._lock = threading.Lock()
 
     def run(self, function: Callable[..., Any], parts: Sequence[Any]) -> None:
@@ -56,23 +55,35 @@ class Team:
         while len(self._work) < self.size - 1:
             self._start()
         helpers = min(self.size, len(parts)) - 1
+        done: queue.SimpleQueue = queue.SimpleQueue()
+        results: list[BaseException | None] = []
         for i in range(helpers):
-            self._work[i].put((function, parts[i + 1 :: helpers + 1]))
+            self._work[i].put((function, parts[i + 1 :: helpers + 1], results, done))
         error = attempt(function, parts[:: helpers + 1])
-        for _ in range(helpers):
-            error = self._done.get() or error
+        while len(results) < helpers:
+            try:
+                done.get()
+            except KeyboardInterrupt as interrupt:
+                # The others are still writing into this call's arrays: wait for them all the same.
+                error = interrupt
+        error = next((result for result in results if result is not None), error)
         if error is not None:
             raise error
 
     def _start(self) -> None:
         work: queue.SimpleQueue = queue.SimpleQueue()
         self._work.append(work)
-        threading.Thread(target=serve, args=(work, self._done), name="minicaffe kernel", daemon=True).start()
+        threading.Thread(target=serve, args=(work,), name="minicaffe kernel", daemon=True).start()
 
 
-def serve(work: queue.SimpleQueue, done: queue.SimpleQueue) -> None:
+def serve(work: queue.SimpleQueue) -> None:
+    """A helper's life: do what comes, say so. The result is noted before the caller is woken."""
     while True:
-        done.put(attempt(*work.get()))
+        function, parts, results, done = work.get()
+        results.append(attempt(function, parts))
+        done.put(None)
+        # Nothing of the call may live on while this thread waits for the next.
+        del function, parts, results, done
 
 
 def attempt(function: Callable[..., Any], parts: Sequence[Any]) -> BaseException | None:
