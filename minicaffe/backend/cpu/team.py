@@ -33,6 +33,10 @@ class Team:
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the threads: in a forked child they are not there."""
         self._work: list[queue.SimpleQueue] = []
         self._lock = threading.Lock()
 
@@ -96,6 +100,8 @@ def attempt(function: Callable[..., Any], parts: Sequence[Any]) -> BaseException
 
 
 TEAM = Team(default_size())
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=TEAM.reset)
 
 
 def cut(size: int, work: int) -> list[slice]:

@@ -114,6 +114,23 @@ def test_a_script_ends_while_the_team_waits():
     assert (result.returncode, sorted("".join(result.stdout.split()))) == (0, ["0", "1", "2"])
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_starts_threads_of_its_own():
+    code = """if True:
+        import os
+        from minicaffe.backend.cpu.team import TEAM
+        TEAM.size = 3
+        done = []
+        TEAM.run(done.append, range(3))
+        child = os.fork()
+        TEAM.run(done.append, range(3))
+        if child == 0:
+            os._exit(len(done))
+        raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=60).returncode == 6
+
+
 def test_results_do_not_depend_on_who_was_faster(monkeypatch):
     from minicaffe.backend.cpu import matmul
 
