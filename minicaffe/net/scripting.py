@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -126,6 +126,10 @@ class Scripting(PrivateNames):
     ) -> tuple[Arrays, Arrays]:
         """forward and backward for arrays of any length. arrays: inputs, gradients of outputs, or both."""
         return batches.forward_backward_all(self, list(blobs or ()), list(diffs or ()), arrays)
+
+    def _batch(self, arrays: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The batches of forward_all, one after the other."""
+        return batches.cut(arrays, batches.batch_size(self))
 
     # --- hooks ---------------------------------------------------------------------------------
 

@@ -60,6 +60,13 @@ def test_the_last_batch_is_padded_with_zeros(net, rng):
     assert (seen[1][:2] == 1).all() and not seen[1][2:].any()
 
 
+def test_the_batches_alone(net):
+    batches = [batch["x"] for batch in net._batch({"x": np.arange(30).reshape(6, 5)})]
+    assert [batch.shape for batch in batches] == [(4, 5), (4, 5)]
+    np.testing.assert_array_equal(np.concatenate(batches)[:6].ravel(), np.arange(30))
+    assert not batches[1][2:].any()
+
+
 def test_lists_are_arrays_too(net):
     assert net.forward_all(x=[[1, 2, 3, 4, 5]] * 3)["z"].shape == (3, 3)
 
