@@ -22,7 +22,15 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["minicaffe", "minicaffe.*"]),
     package_data={"minicaffe": ["py.typed", "proto/*.binpb"]},
-    install_requires=["numpy>=2", "threadpoolctl>=3.1", "protobuf>=3.20", "lmdb>=1.4,<4", "h5py>=3.8", "pillow>=10", "tqdm>=4.60"],
+    install_requires=[
+        "numpy>=2",
+        "threadpoolctl>=3.1",
+        "protobuf>=3.20",
+        "lmdb>=1.4,<4",
+        "h5py>=3.8",
+        "pillow>=10",
+        "tqdm>=4.60",
+    ],
     extras_require={
         "cuda12x": ["cupy-cuda12x[ctk]>=14"],
         "cuda13x": ["cupy-cuda13x[ctk]>=14"],
