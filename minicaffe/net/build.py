@@ -32,8 +32,8 @@ def assemble(specs: list[LayerSpec], state: Any, net_param: Any, context: Contex
     """
     included = filter_layers(specs, state)
     log_net(included, net_param, state)
-    left_out = [spec for spec in specs if not any(spec is other for other in included)]
-    specs = insert_splits(included, left_out)
+    kept = {id(spec) for spec in included}
+    specs = insert_splits(included, [spec for spec in specs if id(spec) not in kept])
     graph = Graph(context, c_order_blobs(specs))
     try:
         for spec in specs:
@@ -124,8 +124,8 @@ def set_up(graph: Graph, layer: Layer, bottom_ids: list[int], top_ids: list[int]
         if weight:
             log.info(f"    with loss weight {log.g(weight)}")
     # In-place tops and those of Splits count again, as in Caffe.
-    total = sum(graph.blobs[i].count for ids in graph.top_ids for i in ids)
-    log.info(f"Memory required for data: {total * graph.context.dtype.itemsize}")
+    graph.values += sum(blob.count for blob in tops)
+    log.info(f"Memory required for data: {graph.values * graph.context.dtype.itemsize}")
 
 
 def mark_backward(graph: Graph, force: bool) -> None:

@@ -28,7 +28,7 @@ class Graph:
 
     layers, bottom_ids, top_ids: one entry a layer, Split layers included.
     blobs, blob_names, loss_weights: one entry a blob, in the order of their creation; ids count them.
-    inputs, outputs: blob names.
+    inputs, outputs: blob names.  values: how many there are in all tops.
     c_order: names of blobs that user code touches, which lie in C order whatever the net's rule.
     """
 
@@ -41,6 +41,7 @@ class Graph:
     blob_names: list[str] = field(default_factory=list)
     loss_weights: list[float] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
+    values: int = 0
     need: Need = field(default_factory=Need)
     parameters: ParameterTable = field(default_factory=ParameterTable)
     memory: ParameterMemory | None = None

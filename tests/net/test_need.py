@@ -156,13 +156,14 @@ def test_propagate_down_has_one_entry_a_bottom(flags):
 # --- losses ---------------------------------------------------------------------------------------------
 
 
-def test_a_default_loss_that_a_dead_branch_reads_is_off(rng):
+@pytest.mark.parametrize("reader", [layer("s", "TestSilence", "l"), layer("s", "TestPower", "l", "shown")])
+def test_a_default_loss_that_a_dead_branch_reads_is_off(rng, reader):
     """Caffe's trap: the reader wants no gradient, which makes the loss layer itself seem unwanted."""
-    below, silence = inputs("x", "t") + inner_product("ip", "x", "a", 3), layer("s", "TestSilence", "l")
+    below = inputs("x", "t") + inner_product("ip", "x", "a", 3)
     default = layer("l", "TestEuclidean", "a t", "l")
     explicit = layer("l", "TestEuclidean", "a t", "l", "loss_weight: 1")
-    assert needs(make_net(below + default + silence)) == set()
-    assert needs(make_net(below + explicit + silence)) == {"ip", "l"}
+    assert needs(make_net(below + default + reader)) == set()
+    assert needs(make_net(below + explicit + reader)) == {"ip", "l"}
     assert needs(make_net(below + default)) == {"ip", "l"}
 
 
