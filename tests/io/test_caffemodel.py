@@ -195,10 +195,10 @@ def test_blobs_inside_the_messages_are_not_written():
     assert len(net.layer[1].blobs) == 2
 
 
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_large_blobs(path, order):
+@pytest.mark.parametrize("lying", ["C", "F"])
+def test_large_blobs(path, lying):
     net = caffe_pb2.NetParameter(layer=[{"name": "ip"}])
-    values = np.asarray(np.random.default_rng(0).normal(size=(700, 900)), "f4", order)
+    values = np.asarray(np.random.default_rng(0).normal(size=(700, 900)), "f4", lying)
     written = write_caffemodel(path, net, [[(values, -values)]])
     assert written.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     stored = read_caffemodel(path)[0].blobs[0]
