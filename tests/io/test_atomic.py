@@ -1,5 +1,6 @@
 """Output files: whole or not at all, whatever interrupts the writing."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -27,13 +28,19 @@ def umask_027():
     os.umask(before)
 
 
-@pytest.fixture
-def file_size_limit():
-    """Sets the size in bytes at which the system refuses to let a file grow, as a full disk would."""
+@contextlib.contextmanager
+def file_size_limit(size):
+    """Inside, the system refuses to let a file grow beyond `size` bytes, as a full disk would.
+
+    No longer than that: pytest's own output may go to a file.
+    """
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_new_file_appears_when_the_block_ends(tmp_path):
@@ -126,11 +133,11 @@ def test_what_cannot_be_replaced_is_written_directly():
 
 @posix
 @pytest.mark.parametrize("limit", [0, 1, 4096, 9999])
-def test_a_full_disk_leaves_the_old_file(tmp_path, file_size_limit, limit):
+def test_a_full_disk_leaves_the_old_file(tmp_path, limit):
     path = tmp_path / "out.bin"
     path.write_bytes(b"old")
-    file_size_limit(limit)
     with (
+        file_size_limit(limit),
         pytest.raises(FileError, match=r"out\.bin: cannot be written: file too large; raise the limit"),
         atomic_write(path) as file,
     ):
@@ -223,9 +230,9 @@ def test_a_prefix_without_its_folder(tmp_path, monkeypatch, prefix):
 
 
 @posix
-def test_a_prefix_on_a_full_disk(tmp_path, file_size_limit):
-    file_size_limit(0)
-    with pytest.raises(FileError, match=r"Cannot write to snapshot prefix '.*lenet': file too large"):
+def test_a_prefix_on_a_full_disk(tmp_path):
+    text = r"Cannot write to snapshot prefix '.*lenet': file too large"
+    with file_size_limit(0), pytest.raises(FileError, match=text):
         check_writable(tmp_path / "lenet")
     assert names(tmp_path) == []
 
