@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, ClassVar
 
 import numpy as np
@@ -101,7 +101,6 @@ class BasePrefetchingDataLayer(Layer):
         self.transformer = DataTransformer(
             self.layer_param.transform_param, self.phase, self.context.seed, self.name, self.error
         )
-        self.with_labels = len(top) > 1
         slots = [Batch(self.context.dtype, top[0].layout) for _ in range(self._read_prefetch())]
         shape = (self.batch_size, *self.open())
         log.info(f"output data size: {','.join(map(str, shape))}")
@@ -154,7 +153,9 @@ class BasePrefetchingDataLayer(Layer):
                 raise
             text = f"cannot be used: {error}"
             if isinstance(error, FileError) and not os.path.isabs(self.param.source):
-                text += f" (relative paths begin at {os.getcwd()})"
+                # There may be no current folder any more.
+                with suppress(OSError):
+                    text += f" (relative paths begin at {os.getcwd()})"
             raise self.error(type(error), text, f"{self.param_name}.source") from error
 
     def count_in(self, state: dict, name: str) -> int:

@@ -78,8 +78,7 @@ class DataLayer(BasePrefetchingDataLayer):
             shape = self._common_shape(decoded.items)
         batch.reshape((self.batch_size, *shape))
         self.transformer.transform(decoded.items, batch.data, self._items)
-        if self.with_labels:
-            batch.label[...] = decoded.labels
+        batch.label[...] = decoded.labels
         self._items += self.batch_size
         if cursor.epoch != epoch:
             log.info("Restarting data prefetching from start.")

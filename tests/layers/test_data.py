@@ -101,6 +101,12 @@ def assert_same(found, expected):
             assert_array_equal(array, wanted)
 
 
+def all_ready(run):
+    """Whether the thread has made all batches that it may make ahead, and rests."""
+    prefetcher = run.layer._prefetcher
+    return prefetcher._lane.ready.qsize() == len(prefetcher._slots)
+
+
 def threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("prefetch the_layer")]
 
@@ -149,10 +155,10 @@ def test_leveldb_is_the_default(layer, tmp_path, images):
     assert_array_equal(data[0], images[0])
 
 
-def test_without_a_second_top_no_labels_are_made(backend, layer, db, images):
+def test_without_a_second_top_there_are_no_labels(backend, layer, db, images):
     run = layer(db, tops=1)
-    assert_array_equal(run.forward().top[0].data, images[:3])
-    assert not run.layer.with_labels
+    for place in ([0, 1, 2], [3, 4, 5], [6, 0, 1]):
+        assert_array_equal(run.forward().top[0].data, images[place])
 
 
 def test_transformed_as_the_phase_asks(layer, db, images):
@@ -281,9 +287,10 @@ def test_chances_depend_on_the_items_index_alone(layer, db):
 def test_a_restored_layer_goes_on_exactly(layer, db, used, prefetch):
     run = layer(db, more=RANDOM, prefetch=prefetch)
     batches(run, used)
-    # Let the thread run ahead as far as it can.
+    # The thread runs ahead as far as it can.
     if used:
-        wait_for(lambda: run.layer._prefetcher._lane.free.empty())
+        wait_for(lambda: all_ready(run))
+        assert len(run.layer._prefetcher._slots) == prefetch
     state = json.loads(json.dumps(run.layer.state()))
     expected = batches(run, 6)
     other = layer(db, more=RANDOM)
@@ -473,8 +480,8 @@ layer {
   top: "data"
   top: "label"
   data_param {
-    %s
     batch_size: 3
+    %s
   }
 }
 layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 2 } }
@@ -508,17 +515,18 @@ def test_a_net_that_is_dropped_or_closed_takes_its_thread_along(net_file, db):
 @pytest.mark.parametrize("end", ["", "raise SystemExit(3)", "1 / 0", "net.close()"])
 def test_a_script_exits_at_once(net_file, db, end):
     code = f"""
+    import time
     from minicaffe import Net, TRAIN, log
     log.set_level(log.FATAL)
     net = Net({net_file(db)!r}, TRAIN)
     net.forward()
+    print(time.time())
     {end}
     """
-    started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60)
     assert done.returncode == {"raise SystemExit(3)": 3, "1 / 0": 1}.get(end, 0)
-    assert ("ZeroDivisionError" if end == "1 / 0" else "") in done.stderr[-60:]
-    assert time.monotonic() - started < 10
+    assert "ZeroDivisionError" in done.stderr if end == "1 / 0" else done.stderr == ""
+    assert time.time() - float(done.stdout) < 5
 
 
 def test_on_a_gpu_nothing_comes_back_from_the_device(fake_gpu, layer, mixed, monkeypatch):
@@ -545,12 +553,13 @@ def test_nothing_grows(layer, db):
         for _ in range(8):
             for _ in range(50):
                 run.forward()
+            wait_for(lambda: all_ready(run))
             gc.collect()
             sizes.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    # 2 KB: less than 6 bytes a pass, of which each leaves a state of some 200 bytes if any.
-    assert max(sizes[4:]) - max(sizes[:4]) < 2048
+    # 4 KB: 20 bytes a pass, less than the smallest object takes.
+    assert max(sizes[4:]) - max(sizes[:4]) < 4096
     assert len(threads()) == 1
 
 
@@ -602,14 +611,10 @@ def test_blob_counts(db):
     check_rejected(prototxt(db), [(2,)], GraphError, "", "takes 0 bottom", tops=2)
 
 
-def error_of(net_file, source, forward=False):
-    """What Net raises, on the way or in forward; nothing may be left behind."""
+def error_of(net_file, source):
+    """What Net raises."""
     with pytest.raises(MinicaffeError) as caught:
-        net = Net(net_file(source), TRAIN)
-        assert forward, "the net was built"
-        started = time.monotonic()
-        net.forward()
-    assert not forward or time.monotonic() - started < 1
+        Net(net_file(source), TRAIN)
     return caught.value
 
 
@@ -617,11 +622,11 @@ def assert_placed(error, kind, tmp_path, *words):
     """The error names the prototxt's line of data_param.source, the layer and the field."""
     assert type(error) is kind
     assert str(error).startswith(
-        f'{tmp_path}/net.prototxt:8: layer "the_layer" (Data): data_param.source cannot be used: '
+        f'{tmp_path}/net.prototxt:9: layer "the_layer" (Data): data_param.source cannot be used: '
     )
     for text in words:
         assert text in str(error)
-    assert (error.line, error.layer, error.layer_type, error.field) == (8, "the_layer", "Data", "data_param.source")
+    assert (error.line, error.layer, error.layer_type, error.field) == (9, "the_layer", "Data", "data_param.source")
 
 
 def test_a_database_that_is_not_there(net_file, tmp_path, kind):
@@ -678,8 +683,10 @@ def test_a_record_that_cannot_be_used(net_file, tmp_path, kind, images, bad, pla
         net = Net(net_file(db), TRAIN)
         net.forward()
         assert_array_equal(net.blobs["data"].data, images[:3])
+        started = time.monotonic()
         with pytest.raises(MinicaffeError) as caught:
             net.forward()
+        assert time.monotonic() - started < 1
         error = caught.value
         # Raised where it happened: the thread is in the traceback.
         assert "fill" in [entry.name for entry in caught.traceback]
@@ -713,7 +720,7 @@ def test_a_damaged_table_is_told_in_time(net_file, tmp_path, images):
 def test_an_unknown_backend(tmp_path, net_file):
     with pytest.raises(ParamError) as caught:
         Net(net_file('source: "db" backend: HDF5'), TRAIN)
-    assert f"{tmp_path}/net.prototxt:8" in str(caught.value) and "LMDB" in str(caught.value)
+    assert f"{tmp_path}/net.prototxt:9" in str(caught.value) and "LMDB" in str(caught.value)
 
 
 def test_force_color_and_force_gray_together(net_file, tmp_path, images):
@@ -722,13 +729,17 @@ def test_force_color_and_force_gray_together(net_file, tmp_path, images):
     check_rejected(text, [], ParamError, "transform_param.force_color", "so is force_gray", tops=2)
 
 
-def test_a_set_up_that_fails_half_way_leaves_nothing_open(net_file, tmp_path, images):
-    db = write(tmp_path / "db", [make_datum(images[0])])
-    error = error_of(net_file, f"{db} prefetch: 0")
-    assert (type(error), error.field, error.line) == (ParamError, "data_param.prefetch", 8)
-    opened = [os.readlink(f"/proc/self/fd/{fd}") for fd in fds()] if os.path.isdir("/proc/self/fd") else []
-    assert not any(str(tmp_path) in path for path in opened)
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc to see what is open")
+def test_nothing_stays_open_after_close_or_after_a_set_up_that_fails(net_file, tmp_path, db):
+    with Net(net_file(db), TRAIN) as net:
+        net.forward()
+        assert files_open_in(tmp_path)
+    assert not files_open_in(tmp_path)
+    error = error_of(net_file, f"{db} }} transform_param {{ crop_size: 9")
+    assert (type(error), error.field, error.line) == (ShapeError, "transform_param.crop_size", 9)
+    assert not files_open_in(tmp_path)
 
 
-def fds():
-    return [fd for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")]
+def files_open_in(folder):
+    links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+    return [path for path in map(os.path.realpath, links) if path.startswith(str(folder))]
