@@ -18,14 +18,14 @@ from minicaffe.layers import layer_class, layer_type_list
 from minicaffe.layers.base import Context, Layer
 from minicaffe.net.filter import filter_layers
 from minicaffe.net.graph import Graph
-from minicaffe.net.memory import ALIGNMENT as ALIGNMENT, ParameterMemory, check_size
+from minicaffe.net.memory import ALIGNMENT as ALIGNMENT, ParameterMemory, check_size, largest_layer
 from minicaffe.net.spec import LayerSpec
 from minicaffe.net.splits import insert_splits
 from minicaffe.proto.hints import nearest
 from minicaffe.proto.printer import format_text
 
 
-def assemble(specs: list[LayerSpec], state: Any, net_param: Any, context: Context) -> Graph:
+def assemble(specs: list[LayerSpec], state: Any, net_param: Any, context: Context) -> tuple[Graph, ParameterMemory]:
     """All stages. net_param: for the net's own fields (name, force_backward), its layers are not read.
 
     Raises MinicaffeError kinds that name file, line, layer and field.
@@ -42,14 +42,14 @@ def assemble(specs: list[LayerSpec], state: Any, net_param: Any, context: Contex
         for name in graph.outputs:
             log.info(f"This network produces output {name}")
         check_size(graph)
-        take_memory(graph)
+        memory = take_memory(graph)
     except BaseException:
         # The last layer may be half set up, and fail again.
         with contextlib.suppress(Exception):
             close_layers(graph.layers)
         raise
     log.info("Network initialization done.")
-    return graph
+    return graph, memory
 
 
 def log_net(specs: Sequence[LayerSpec], net_param: Any, state: Any) -> None:
@@ -136,15 +136,18 @@ def mark_backward(graph: Graph, force: bool) -> None:
         graph.need.force(graph.layers)
 
 
-def take_memory(graph: Graph) -> None:
+def take_memory(graph: Graph) -> ParameterMemory:
     """Parameters get their first values, and losses the seeds of their gradients."""
-    graph.memory = ParameterMemory(graph.context, graph.parameters.learnable)
-    for layer, ids in zip(graph.layers, graph.top_ids, strict=True):
-        try:
+    layer = largest_layer(graph)
+    try:
+        memory = ParameterMemory(graph.context, graph.parameters.learnable)
+        for layer, ids in zip(graph.layers, graph.top_ids, strict=True):
             layer.fill_parameters()
             layer.seed_losses(graph.blobs_of(ids))
-        except (MinicaffeError, MemoryError) as error:
-            raise layer.located(error) from error.__cause__
+    except (MinicaffeError, MemoryError) as error:
+        assert layer is not None
+        raise layer.located(error) from error.__cause__
+    return memory
 
 
 def close_layers(layers: Sequence[Layer]) -> None:

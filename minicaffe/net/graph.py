@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from minicaffe import log
 from minicaffe.backend.layout import c_order
@@ -15,9 +14,6 @@ from minicaffe.net.need import Need
 from minicaffe.net.sharing import ParameterTable
 from minicaffe.net.spec import LayerSpec
 from minicaffe.net.splits import unknown_bottom
-
-if TYPE_CHECKING:
-    from minicaffe.net.memory import ParameterMemory
 
 AUTOMATIC = "(automatic)"  # what tops are called that no prototxt names; several blobs may bear it
 
@@ -44,7 +40,6 @@ class Graph:
     values: int = 0
     need: Need = field(default_factory=Need)
     parameters: ParameterTable = field(default_factory=ParameterTable)
-    memory: ParameterMemory | None = None
     # The blob that a name stands for, and the names that no layer has read yet.
     _ids: dict[str, int] = field(default_factory=dict)
     _available: set[str] = field(default_factory=set)

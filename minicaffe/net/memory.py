@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minicaffe.backend import Backend
 from minicaffe.blob import DATA, DIFF
 from minicaffe.errors import ShapeError
-from minicaffe.layers.base import Context
+from minicaffe.layers.base import Context, Layer
+from minicaffe.net.graph import Graph
 from minicaffe.net.sharing import Parameter
-
-if TYPE_CHECKING:
-    from minicaffe.net.graph import Graph
 
 # Parameters begin at multiples of this many values in the shared buffers: 64 bytes and more.
 ALIGNMENT = 64
@@ -28,10 +26,17 @@ def check_size(graph: Graph) -> None:
     limit, sizes = memory_of(graph.context.backend), layer_sizes(graph)
     if limit is None or sum(sizes) <= limit:
         return
-    index = max(range(len(sizes)), key=sizes.__getitem__)
+    layer = largest_layer(graph)
+    assert layer is not None
     where = "GPU" if graph.context.backend.is_gpu else "machine"
-    text = f"needs {sizes[index]} bytes for its tops and parameters; the whole net needs {sum(sizes)}, this {where} has"
-    raise graph.layers[index].error(ShapeError, f"{text} {limit}: make the batch, the images or num_output smaller")
+    text = f"needs {max(sizes)} bytes for its tops and parameters; the whole net needs {sum(sizes)}, this {where} has"
+    raise layer.error(ShapeError, f"{text} {limit}: make the batch, the images or num_output smaller")
+
+
+def largest_layer(graph: Graph) -> Layer | None:
+    """None in a net without layers."""
+    sizes = layer_sizes(graph)
+    return graph.layers[sizes.index(max(sizes))] if sizes else None
 
 
 def layer_sizes(graph: Graph) -> list[int]:
@@ -84,11 +89,12 @@ class ParameterMemory:
         self._diffs = None if context.backend.is_gpu else self._take(DIFF)
 
     def _take(self, which: int) -> Any:
-        flat = self._context.backend.xp.zeros(sum(self._sizes), self._context.dtype)
-        start = 0
-        for blob, size in zip(self._blobs, self._sizes, strict=True):
-            blob.rebind(which, flat[start : start + blob.count])
-            start += size
+        start, backend = 0, self._context.backend
+        with backend.at_work():
+            flat = backend.xp.zeros(sum(self._sizes), self._context.dtype)
+            for blob, size in zip(self._blobs, self._sizes, strict=True):
+                blob.rebind(which, flat[start : start + blob.count])
+                start += size
         return flat
 
     @property

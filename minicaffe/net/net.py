@@ -100,7 +100,8 @@ class Net(Scripting):
         seed = random.next_net_seed() if seed is None else seed
         context = Context(self.backend, self.dtype, self.phase, seed, self.backend.layout(memory_order))
         specs = layer_specs(source.param.layer, source.origins)
-        self._graph = graph = assemble(specs, state, source.param, context)
+        graph, self._memory = assemble(specs, state, source.param, context)
+        self._graph = graph
         # A net that is dropped stops the threads of its data layers, closed or not.
         self._closer = weakref.finalize(self, close_layers, graph.layers)
         self.layers: list[Layer] = graph.layers
@@ -181,10 +182,6 @@ class Net(Scripting):
                     raise layer.located(error) from error.__cause__
 
     # --- parameters ----------------------------------------------------------------------------
-
-    @property
-    def _memory(self) -> Any:
-        return self._graph.memory
 
     @property
     def param_data(self) -> Any:

@@ -42,9 +42,11 @@ def pairs(net: Net, sources: Iterable[Any], verb: str, where: str) -> list[tuple
 
     sources: objects with a name and blobs: layers of a file, or of another net.
     """
+    # The first layer of a name, where several bear it.
+    by_name = {layer.name: layer for layer in reversed(net.layers)}
     found: list[tuple[Layer, int, Blob, Any]] = []
     for source in sources:
-        layer = find_layer(net, source.name)
+        layer = by_name.get(source.name)
         if layer is None:
             log.info(f"Ignoring source layer {source.name}")
             continue
@@ -78,11 +80,6 @@ def save(net: Net, path: str | os.PathLike[str], *, write_diff: bool = False) ->
 def values(blob: Blob, write_diff: bool) -> Any:
     data = blob.host_array(DATA)
     return (data, blob.host_array(DIFF)) if write_diff else data
-
-
-def find_layer(net: Net, name: str) -> Layer | None:
-    """The first layer of that name."""
-    return next((layer for layer in net.layers if layer.name == name), None)
 
 
 def check_number(layer: Layer, stored: int, source: str) -> None:

@@ -126,6 +126,15 @@ def test_a_container_may_have_less_than_its_machine(monkeypatch):
     make_net(inputs("x", shape=(25,)))
 
 
+def test_a_system_that_gives_no_memory_is_told_with_the_largest_layer(monkeypatch):
+    def fail(*_):
+        raise MemoryError("Unable to allocate 7 GiB")
+
+    monkeypatch.setattr(memory.ParameterMemory, "_take", fail)
+    text = inputs("x") + inner_product("small", "x", "y", 2) + inner_product("large", "y", "z", 100)
+    refused(ShapeError, text, 'net.prototxt:3: layer "large" (InnerProduct): needs more memory than there is (Unable')
+
+
 def test_where_nobody_tells_nothing_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "machine_memory", lambda: None)
     monkeypatch.setattr(memory, "container_limit", lambda: None)
@@ -169,7 +178,7 @@ def test_a_testing_nets_gradients_are_not_resident(rng):
     net.forward()
     weight = net.layers[1].blobs[0]
     assert resident(weight.data) >= WEIGHT_BYTES
-    assert resident(net._graph.memory._diffs) < WEIGHT_BYTES / 100
+    assert resident(net._memory._diffs) < WEIGHT_BYTES / 100
 
 
 def test_nor_are_those_of_its_blobs(rng):
@@ -205,10 +214,10 @@ def test_a_net_on_a_gpu_takes_gradients_at_its_first_pass_backward(fake_gpu, rng
     net = make_net(LARGE + layer("l", "TestSumOfSquares", "y", "l", "loss_weight: 1"))
     set_blobs(net, rng)
     net.forward()
-    assert net._graph.memory._diffs is None
+    assert net._memory._diffs is None
     assert not net.layers[1].blobs[0].storage(DIFF).allocated
     net.backward()
-    assert net._graph.memory._diffs is not None
+    assert net._memory._diffs is not None
     expected = net.params["ip"][0].diff
     assert expected.any()
     flat = net.param_diffs.get()
