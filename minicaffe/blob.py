@@ -125,6 +125,11 @@ class Blob:
             raise ShapeError("this blob has no shape yet: reshape it before you use its data")
         return layouts.view(flat, self.shape, storage.order)
 
+    def claim_zero_diff(self) -> Any:
+        """`diff` if it counts as zeros that are not written yet, else None. The caller overwrites all of it."""
+        flat = self._storage[DIFF].claim_zeros()
+        return None if flat is None else self.diff
+
     def host_array(self, which: int) -> np.ndarray:
         """DATA or DIFF as a NumPy array that writes through; on a GPU the host copy is the newer from now on."""
         storage = self._storage[which]

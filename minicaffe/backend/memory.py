@@ -9,7 +9,8 @@ import numpy as np
 from minicaffe.backend.layout import C_ORDER
 
 # Caffe's states (syncedmem.hpp). On the CPU both copies are one array, and the state never moves.
-UNINITIALIZED, HEAD_AT_HOST, HEAD_AT_DEVICE, SYNCED = range(4)
+# ZEROS is ours: memory that counts as zeros, which nobody has written yet.
+UNINITIALIZED, HEAD_AT_HOST, HEAD_AT_DEVICE, SYNCED, ZEROS = range(5)
 
 
 class Storage:
@@ -51,6 +52,8 @@ class Storage:
             return self._host
         if not self.backend.is_gpu:
             return self.host()
+        if self.state == ZEROS:
+            self.claim_zeros().fill(0)
         if self.state != HEAD_AT_DEVICE:
             # Not on whichever GPU this thread happens to have selected.
             with self.backend.at_work():
@@ -73,10 +76,27 @@ class Storage:
         """
         if self._host is None:
             self._host = np.zeros(self.capacity, self.dtype)
+        elif self.state == ZEROS:
+            self._host.fill(0)
         if self.state == HEAD_AT_DEVICE and fetch:
             self._device.get(out=self._host)
         self.state = HEAD_AT_HOST if self.backend.is_gpu else SYNCED
         return self._host
+
+    def zero_later(self) -> None:
+        """Let the contents count as zeros from now on. They are written when someone looks, or never."""
+        if self.allocated:
+            self.state = ZEROS
+
+    def claim_zeros(self) -> Any:
+        """The flat array that layers compute with if its zeros are not written yet, else None.
+
+        Who claims it must overwrite all of it: that spares writing zeros, and reading them back to add to.
+        """
+        if self.state != ZEROS:
+            return None
+        self.state = HEAD_AT_DEVICE if self.backend.is_gpu else SYNCED
+        return self._device if self.backend.is_gpu else self._host
 
     def rebind(self, flat: Any) -> None:
         """Move into `flat`, a zeroed slice of a larger buffer of the same backend; contents come along.

@@ -72,10 +72,15 @@ class InnerProductLayer(Layer):
 
     def backward_weight(self, bottom: Blob, dy: Any) -> None:
         x = regrouped(bottom.data, self.matrix(bottom), self.workspace, "inner_product:x")
-        dweight = self.blobs[0].diff
+        factors = (x.T, dy) if self.transpose else (dy.T, x)
+        untouched = self.blobs[0].claim_zero_diff()
+        if untouched is not None:
+            self.kernels.matmul(*factors, untouched)
+            return
         # A matrix product overwrites its result, and gradients of parameters are added to.
+        dweight = self.blobs[0].diff
         product = self.scratch(dweight, "inner_product:product")
-        self.kernels.matmul(*((x.T, dy) if self.transpose else (dy.T, x)), product)
+        self.kernels.matmul(*factors, product)
         self.xp.add(dweight, product, out=dweight)
 
     def matrix(self, blob: Blob) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from minicaffe import backend as backends, log
 from minicaffe.backend import random
-from minicaffe.blob import Blob
+from minicaffe.blob import DIFF, Blob
 from minicaffe.errors import MinicaffeError, ParamError
 from minicaffe.layers.base import TEST, TRAIN, Context, Layer
 from minicaffe.net import weights as weight_files
@@ -196,8 +196,16 @@ class Net(Scripting):
         """The gradients of all learnable parameters, in one flat array of the backend, with gaps of zeros."""
         return self._memory.diffs
 
-    def clear_param_diffs(self) -> None:
-        """Set the gradients of all learnable parameters to 0."""
+    def clear_param_diffs(self, *, later: bool = False) -> None:
+        """Set the gradients of all learnable parameters to 0.
+
+        later: only let them count as zeros, until someone looks. Arrays fetched before do not show it, but
+        a layer that would add to zeros overwrites at once.
+        """
+        if later:
+            for blob in self.learnable_params:
+                blob.storage(DIFF).zero_later()
+            return
         with self.backend.at_work():
             self.param_diffs.fill(0)
 

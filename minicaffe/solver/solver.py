@@ -140,7 +140,8 @@ class Solver:
         self._display.restart()
         stop = self.iter + iterations
         while self.iter < stop:
-            self.net.clear_param_diffs()
+            # A callback may hold arrays of gradients, which then have to be zeros at once.
+            self.net.clear_param_diffs(later=not self._callbacks)
             if self._is_due(self._param.test_interval) and (self.iter > 0 or self._param.test_initialization):
                 self._test_all()
                 if self._early_exit:

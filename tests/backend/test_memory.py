@@ -85,3 +85,26 @@ def test_a_callers_array_is_adopted(backend):
     storage.adopt(mine)
     assert storage.capacity == 6 and storage.host() is mine
     assert_array_equal(backend.to_host(storage.device()), mine)
+
+
+def test_zeros_are_written_when_someone_looks(backend):
+    storage = make(backend)
+    storage.zero_later()
+    assert not storage.allocated, "memory that nobody touched is zeros already, and stays untouched"
+    for look in (storage.host, lambda: backend.to_host(storage.device())):
+        storage.host()[:] = 7
+        storage.device()
+        storage.zero_later()
+        assert_array_equal(look(), np.zeros(4))
+        assert storage.claim_zeros() is None
+
+
+def test_who_claims_zeros_gets_the_memory_as_it_is(backend):
+    storage = make(backend)
+    storage.host()[:] = 7
+    storage.device()
+    storage.zero_later()
+    claimed = storage.claim_zeros()
+    claimed[...] = 3
+    assert claimed is storage.device()
+    assert_array_equal(backend.to_host(storage.device()), np.full(4, 3))

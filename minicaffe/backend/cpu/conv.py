@@ -133,7 +133,10 @@ def sum_to_channels(dy: np.ndarray, dbias: np.ndarray, workspace: Workspace) -> 
     """Sums as products with ones, along the memory's own order."""
     if layout.order_of(dy) == layout.BATCH_INNERMOST:
         rows = layout.batch_last(dy).reshape(dy.shape[1], -1)
-        dbias += rows @ ones(rows.shape[1], dy.dtype, workspace)
+        ones_ = ones(rows.shape[1], dy.dtype, workspace)
+        sums = workspace.array("kernel:sums", dbias.shape, dy.dtype)
+        TEAM.run(lambda span: np.matmul(rows[span], ones_, out=sums[span]), cut(len(rows), rows.size))
+        dbias += sums
     else:
         pictures_ = dy.reshape(*dy.shape[:2], -1)
         dbias += (pictures_ @ ones(pictures_.shape[2], dy.dtype, workspace)).sum(axis=0)

@@ -35,10 +35,23 @@ def max_pool_forward(x: np.ndarray, window: Window, y: np.ndarray, winner: np.nd
     """The running maximum; a later tap wins only where it is strictly greater."""
     above = workspace.array("kernel:above", y.shape, winner.dtype, layout.order_of(y))
 
+    # Where the first tap meets every window, what it starts from need not be written.
+    starts_everywhere = (
+        bool(x.size)
+        and not any(window.pad)
+        and all((o - 1) * s < i for o, s, i in zip(y.shape[2:], window.stride, x.shape[2:], strict=True))
+    )
+
     def pool(x, y, winner, above):
-        y.fill(LOWEST)
-        winner.fill(0)
-        for tap, pixels, best, won, more in taps(x, window, y, winner, above):
+        each = taps(x, window, y, winner, above)
+        if starts_everywhere:
+            _, pixels, best, won, _ = next(each)
+            np.greater(pixels, LOWEST, out=won, casting="unsafe")
+            np.fmax(pixels, LOWEST, out=best)
+        else:
+            y.fill(LOWEST)
+            winner.fill(0)
+        for tap, pixels, best, won, more in each:
             np.greater(pixels, best, out=more, casting="unsafe")
             np.fmax(best, pixels, out=best)
             # Later taps have greater numbers: the last to be strictly greater is the maximum so far.
@@ -63,9 +76,16 @@ def max_pool_backward(dy: np.ndarray, winner: np.ndarray, window: Window, dx: np
     mine = workspace.array("kernel:mine", dy.shape, np.int8, order)
     mask = workspace.array("kernel:mask", dy.shape, bits, order)
     disjoint = all(k <= s for k, s in zip(window.kernel, window.stride, strict=True))
+    # Windows like tiles on a floor: every pixel is written, so none need be zeroed.
+    covers = (
+        window.kernel == window.stride
+        and not any(window.pad)
+        and all(k * o == i for k, o, i in zip(window.kernel, dy.shape[2:], dx.shape[2:], strict=True))
+    )
 
     def unpool(dx, dy, winner, mine, mask):
-        dx.fill(0)
+        if not covers:
+            dx.fill(0)
         for tap, into, gradient, won, is_mine, keep in taps(dx, window, dy, winner, mine, mask):
             np.equal(won, tap + 1, out=is_mine, casting="unsafe")
             # 1 becomes -1, all bits set.
