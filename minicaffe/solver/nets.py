@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from minicaffe import log
+from minicaffe.errors import FileError
 from minicaffe.layers.base import TEST, TRAIN
 from minicaffe.net.net import Net
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.source import NetSource, SolverSource
 from minicaffe.proto.upgrade import read_net
+from minicaffe.solver.settings import setting_error
 
 
 def train_net(source: SolverSource, **options: Any) -> Net:
@@ -21,7 +24,7 @@ def train_net(source: SolverSource, **options: Any) -> Net:
     if param.HasField("train_net_param"):
         definition, what = source.nets["train_net_param"], "specified in train_net_param."
     elif param.HasField("train_net"):
-        definition, what = read_net(param.train_net), f"from train_net file: {param.train_net}"
+        definition, what = _read(source, "train_net"), f"from train_net file: {param.train_net}"
     else:
         definition, what = _generic(source)
         what = f"from {what}" if what.startswith("net file") else f"specified in {what}."
@@ -66,7 +69,7 @@ def load_weights(net: Net, param: Any) -> None:
 def _test_definitions(source: SolverSource) -> list[tuple[NetSource, str]]:
     param = source.param
     found = [(source.nets[f"test_net_param[{i}]"], "test_net_param") for i in range(len(param.test_net_param))]
-    found += [(read_net(path), f"test_net file: {path}") for path in param.test_net]
+    found += [(_read(source, "test_net", i), f"test_net file: {path}") for i, path in enumerate(param.test_net)]
     while len(found) < len(param.test_iter):
         found.append(_generic(source))
     return found
@@ -75,4 +78,16 @@ def _test_definitions(source: SolverSource) -> list[tuple[NetSource, str]]:
 def _generic(source: SolverSource) -> tuple[NetSource, str]:
     if source.param.HasField("net_param"):
         return source.nets["net_param"], "net_param"
-    return read_net(source.param.net), f"net file: {source.param.net}"
+    return _read(source, "net"), f"net file: {source.param.net}"
+
+
+def _read(source: SolverSource, field: str, index: int | None = None) -> NetSource:
+    """The net in the file that a field of the solver names. Raises FileError, naming both, where it cannot be read."""
+    path = getattr(source.param, field)
+    if index is not None:
+        path, field = path[index], f"{field}[{index}]"
+    try:
+        return read_net(path)
+    except FileError as error:
+        text = f"cannot be used: {error}; correct it (relative paths begin at {os.getcwd()})"
+        raise setting_error(source.origin, field, text, FileError) from error

@@ -16,7 +16,7 @@ import os
 from typing import Any
 
 from minicaffe import log
-from minicaffe.errors import FormatError, Origin, ParamError, SolverError
+from minicaffe.errors import FileError, FormatError, Origin, ParamError, SolverError
 from minicaffe.io.atomic import check_writable, remove_stale
 from minicaffe.io.solverstate import SolverState, read_solverstate, write_solverstate
 from minicaffe.net.net import Net
@@ -37,7 +37,10 @@ def check_snapshots(param: Any, origin: Origin) -> None:
     if not param.snapshot_prefix:
         text = "is not set, and snapshots need it: give a path that their names begin with"
         raise setting_error(origin, "snapshot_prefix", text)
-    check_writable(param.snapshot_prefix)
+    try:
+        check_writable(param.snapshot_prefix)
+    except FileError as error:
+        raise setting_error(origin, "snapshot_prefix", f"cannot be used: {error}", FileError) from error
     for path in remove_stale(param.snapshot_prefix):
         log.info(f"Removed {path}, which a process that was killed left half-written")
 

@@ -1,5 +1,7 @@
 """Which nets a solver builds, in what state, with which weights."""
 
+import os
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -134,6 +136,22 @@ def test_weights_go_into_all_nets_in_order(tmp_path, monkeypatch, capsys):
         assert_array_equal(net.params["ip"][0].data, np.full((2, 3), 2))
     tuned = [line for line in messages(capsys) if line.startswith("Finetuning")]
     assert tuned == [f"Finetuning from {name}.caffemodel" for name in ("one", "three", "two")] * 2
+
+
+@pytest.mark.parametrize(
+    ("field", "index"), [("net", ""), ("train_net", ""), ("test_net", "[0]")], ids=["net", "train_net", "test_net"]
+)
+def test_a_net_file_that_is_not_there(tmp_path, field, index):
+    path = tmp_path / "solver.prototxt"
+    tested = f'train_net: "{tmp_path}/net.prototxt" test_iter: 1 test_interval: 1' if field == "test_net" else ""
+    write_solver(tmp_path, SETTINGS)
+    path.write_text(f'{SETTINGS} {tested}\n{field}: "absent.prototxt"')
+    with pytest.raises(FileError) as caught:
+        Solver(path)
+    assert str(caught.value) == (
+        f"{path}:2: {field}{index} cannot be used: Could not open file absent.prototxt: No such file or directory; "
+        f"correct it (relative paths begin at {os.getcwd()})"
+    )
 
 
 def test_missing_weights_are_named(tmp_path):

@@ -98,7 +98,10 @@ def test_an_unknown_field_names_its_neighbour(tmp_path):
 
 def test_a_prefix_that_cannot_be_written_is_found_first(tmp_path):
     text = refusal(tmp_path, f'{GOOD} snapshot: 1 snapshot_prefix: "{tmp_path}/no/where/x"', FileError)
-    assert text.startswith("Cannot write to snapshot prefix 'DIR/no/where/x': no such file or directory")
+    assert text.startswith(
+        "DIR/solver.prototxt:2: snapshot_prefix cannot be used: "
+        "Cannot write to snapshot prefix 'DIR/no/where/x': no such file or directory; create the folder first"
+    )
 
 
 def test_without_snapshots_the_prefix_is_not_looked_at_until_solve(tmp_path):

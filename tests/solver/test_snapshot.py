@@ -1,6 +1,7 @@
 """Snapshots: names and contents, going on from them bit for bit, and pairs that do not belong together."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -311,7 +312,7 @@ def test_a_failed_snapshot_is_loud_and_training_goes_on(tmp_path, capsys):
         solver.solve()
     assert solver.iter == 6
     text = capsys.readouterr().err
-    assert text.count("Snapshot failed, training goes on: Cannot write to snapshot prefix") == 2
+    assert len(re.findall("Snapshot failed, training goes on: .*: Cannot write to snapshot prefix", text)) == 2
     assert "] Optimization Done." in text
 
 
