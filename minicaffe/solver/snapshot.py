@@ -84,7 +84,7 @@ def find_weights(learned_net: str, state_path: str, model: dict | None = None) -
     """Where the weights of a solverstate are: where it says, or else beside it, for pairs that were moved together.
 
     model: size and SHA-256 of the file, where the solverstate has them.
-    Raises SolverError where a file of that name holds other weights. A file that is nowhere is left to be missed.
+    Raises SolverError where a file of that name holds other weights, FileError where there is none.
     """
     if not learned_net:
         return ""
@@ -101,7 +101,8 @@ def find_weights(learned_net: str, state_path: str, model: dict | None = None) -
             "the pair was mixed; resume from another one, or put the right file back"
         )
         raise SolverError(text, file=state_path)
-    return learned_net
+    text = f"the weights that belong to it, {learned_net}, are not there, nor beside it: put them beside it"
+    raise FileError(f"{text} (relative paths begin at {os.getcwd()})", file=state_path)
 
 
 def _is(path: str, model: dict) -> bool:

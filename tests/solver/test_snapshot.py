@@ -217,8 +217,12 @@ def test_weights_of_another_run_are_not_mixed_in(tmp_path):
 def test_weights_that_are_nowhere_are_named(tmp_path):
     state = saved_after(tmp_path, 2)
     os.remove(tmp_path / "s_iter_2.caffemodel")
-    with pytest.raises(FileError, match=r"s_iter_2\.caffemodel"):
+    with pytest.raises(FileError) as caught:
         make(tmp_path).restore(state)
+    assert str(caught.value) == (
+        f"{state}: the weights that belong to it, {tmp_path}/s_iter_2.caffemodel, are not there, nor beside it: "
+        f"put them beside it (relative paths begin at {os.getcwd()})"
+    )
 
 
 # --- states that do not fit --------------------------------------------------------------------
