@@ -194,7 +194,8 @@ def _parse_meta(file: FileReader, position: int) -> _Meta:
         )
     magic, version, _, _ = _HEAD.unpack_from(page, _PAGE.size)
     if magic != _MAGIC or not _PAGE.unpack_from(page)[2] & _META_PAGE:
-        raise FormatError(f"is not an LMDB data file: no LMDB mark in the page at byte {position}", file=file.path)
+        text = f"is not an LMDB data file: no LMDB mark in the page at byte {position}; copy or create it again"
+        raise FormatError(text, file=file.path)
     if version != _VERSION:
         raise FormatError(f"has LMDB's data version {version}, must be {_VERSION} (LMDB 0.9)", file=file.path)
     at = _PAGE.size + _HEAD.size

@@ -131,7 +131,7 @@ def put_bytes(path, position, data):
 @pytest.mark.parametrize(
     ("position", "data", "text"),
     [
-        (16, bytes(4), "is not an LMDB data file: no LMDB mark in the page at byte 0"),
+        (16, bytes(4), "is not an LMDB data file: no LMDB mark in the page at byte 0; copy or create it again"),
         (PAGE + 16, b"\xff", f"is not an LMDB data file: no LMDB mark in the page at byte {PAGE}"),
         (20, b"\x02", "has LMDB's data version 2, must be 1"),
         (40, struct.pack("<I", 1000), "is damaged: pages of 1000 bytes"),
