@@ -9,7 +9,7 @@ import pytest
 from minicaffe.errors import FileError, MinicaffeError, ParamError
 from minicaffe.tools.command import run_command
 from minicaffe.tools.log_reader import parse_log, read_log
-from minicaffe.tools.plot_log import curves, main, plot
+from minicaffe.tools.plot_log import _draw, curves, main, plot
 
 # As Caffe wrote it, with a foreign line and a bar's remains in between.
 CAFFES = """\
@@ -146,6 +146,19 @@ def test_only_what_is_asked_for_is_drawn(tmp_path, caffes_log):
         main([str(caffes_log), "-o", str(target), "--panels", "loss,lr"])
     with pytest.raises(ParamError, match="the logs hold nothing of what is to be drawn: accuracy"):
         plot([parse_log(lines("Solving a", shown(0, 1)))], target, panels=["accuracy"])
+
+
+@pytest.mark.parametrize(("tests", "side"), [(1, "left"), (2, "right")])
+def test_the_last_accuracy_is_written_where_neither_axis_nor_curve_is(tests, side):
+    """On the side of its point that `ha` tells: text with ha "left" begins there."""
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    log = parse_log(CAFFES.splitlines())
+    log.tests[0] = log.tests[0][:tests]
+    _draw(axes, [log], "accuracy", "iterations")
+    assert [(text.get_text(), text.get_ha()) for text in axes.texts] == [(("0.0825", "0.99")[tests - 1], side)]
 
 
 def test_an_extension_that_cannot_be_drawn(tmp_path, caffes_log):
