@@ -22,17 +22,21 @@ def bar_on_terminal(total: int, done: int = 0, unit: str = "it") -> Iterator[Any
         return
     from tqdm import tqdm
 
-    # A terminal that does not know its width says 0, and would get a bar of that width.
-    width = {"dynamic_ncols": True} if terminal_width() else {"ncols": shutil.get_terminal_size().columns}
-    with tqdm(total=total, initial=done, unit=unit, file=sys.stderr, **width) as bar, log.beside(bar):
+    with tqdm(total=total, initial=done, unit=unit, file=sys.stderr, **_size()) as bar, log.beside(bar):
         yield bar
 
 
-def terminal_width() -> int:
+def _size() -> dict[str, Any]:
+    """tqdm's settings for the terminal's size: the size itself may change, but one that is unknown has to be given.
+
+    A terminal that does not know its size says 0, and a bar of no column, or on a screen of no line, is not drawn.
+    """
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns
+        known = all(os.get_terminal_size(sys.stderr.fileno()))
     except OSError:
-        return 0
+        known = False
+    columns, lines = shutil.get_terminal_size()
+    return {"dynamic_ncols": True} if known else {"ncols": columns, "nrows": lines}
 
 
 class TrainingBar(Progress):

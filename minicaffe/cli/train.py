@@ -74,6 +74,8 @@ def solver_file(flags: argparse.Namespace) -> str:
 def override(param: Any, flags: argparse.Namespace) -> None:
     """Put what the flags say into the SolverParameter."""
     if flags.max_iter is not None:
+        if flags.max_iter < 0:
+            raise ParamError(f"--max_iter is {flags.max_iter}, must be 0 or more; it counts iterations")
         param.max_iter = flags.max_iter
     if flags.level is not None:
         param.train_state.level = flags.level

@@ -107,6 +107,7 @@ def test_log_file(tmp_path, capsys):
         (["train"], "error: Need a solver definition to train: minicaffe train SOLVER"),
         (["train", "a", "-solver", "b"], "error: 2 solver files given: minicaffe train SOLVER"),
         (["train", "absent.prototxt"], "error: Could not open file absent.prototxt: No such file or directory"),
+        (["train", "SOLVER", "--max_iter", "-5"], "error: --max_iter is -5, must be 0 or more; it counts iterations"),
         (
             ["train", "SOLVER", "-snapshot", "a", "-weights", "b"],
             "error: --snapshot and --weights: Give a snapshot to resume training or weights to finetune but not both",
@@ -365,13 +366,13 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path):
     assert saved(tmp_path) == []
 
 
-@pytest.mark.parametrize("width", [140, 0])
-def test_a_bar_on_a_terminal_beside_whole_lines(tmp_path, width):
+@pytest.mark.parametrize(("height", "width"), [(25, 140), (25, 0), (0, 140), (0, 0)])
+def test_a_bar_on_a_terminal_beside_whole_lines(tmp_path, height, width):
     """The bar shows iteration, speed, time left, loss, accuracy; log lines stay whole."""
     settings = "max_iter: 400 display: 100 test_iter: 1 test_interval: 100"
     words = command("minicaffe.train", solver(tmp_path, settings))
     main_end, child_end = pty.openpty()
-    fcntl.ioctl(child_end, termios.TIOCSWINSZ, struct.pack("HHHH", 25, width, 0, 0))
+    fcntl.ioctl(child_end, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
     process = subprocess.Popen(words, stderr=child_end, stdout=child_end, env={**os.environ, "COLUMNS": "140"})
     os.close(child_end)
     text = read_all(main_end)
