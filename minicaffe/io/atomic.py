@@ -65,7 +65,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
         if mode is not None and not stat.S_ISREG(mode):
             yield final
             return
-        temporary = _temporary_beside(target)
+        temporary = temporary_beside(target)
         _mine.add(temporary)
         try:
             _create(temporary, mode)
@@ -84,7 +84,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
 def check_writable(prefix: str | os.PathLike[str]) -> None:
     """Raise FileError unless files whose paths begin with `prefix` can be created: one is, and is removed again."""
     prefix = os.fspath(prefix)
-    probe = _temporary_beside(_first_path(prefix))
+    probe = temporary_beside(_first_path(prefix))
     try:
         with open(probe, "xb") as file:
             file.write(b"probe")
@@ -118,12 +118,26 @@ def remove_stale(prefix: str | os.PathLike[str]) -> list[str]:
     return removed
 
 
+def stale_beside(path: str | os.PathLike[str]) -> list[str]:
+    """What killed processes of this machine left under temporary names for `path` itself."""
+    folder, name = os.path.split(os.path.abspath(path))
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    found = [match for match in map(_TEMPORARY.fullmatch, names) if match and match["name"] == name]
+    # What bears our own pid may be in the making, in another thread.
+    theirs = [match.string for match in found if int(match["pid"]) != os.getpid()]
+    return [os.path.join(folder, entry) for entry in theirs if _is_stale(folder, entry, name)]
+
+
 def _first_path(prefix: str) -> str:
     """A path that begins with the prefix: behind "snapshots/" comes a file in that folder, not one of that name."""
     return os.path.abspath(prefix + "_")
 
 
-def _temporary_beside(path: str) -> str:
+def temporary_beside(path: str) -> str:
+    """A name for what is to become `path`, which tells who writes it."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f".{name}.{os.getpid()}@{_HOST}.{secrets.token_hex(4)}.tmp")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 from abc import ABC, abstractmethod
 from typing import Any
 
+from minicaffe import log
 from minicaffe.errors import DataError, FileError, MinicaffeError
+from minicaffe.io.atomic import stale_beside, temporary_beside
 from minicaffe.io.database import NOTE_FILE, Record
 
 # Caffe's converters commit as often; with large images memory comes first.
@@ -22,6 +23,14 @@ _FILE_MODE = 0o664
 _MAP_SIZE = 10 << 20
 # As Caffe opens a LevelDB.
 _LEVELDB_OPTIONS = {"write_buffer_size": 256 << 20, "block_size": 64 << 10, "max_open_files": 100}
+
+
+def _remove_stale(path: str) -> None:
+    """Remove what killed processes left of this very database: each may be as large as the whole."""
+    for folder in stale_beside(path):
+        if os.path.isdir(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            log.info(f"Removed {folder}, which a process that was killed left half-written")
 
 
 class DatabaseWriter(ABC):
@@ -37,8 +46,8 @@ class DatabaseWriter(ABC):
         self._batch: list[Record] = []
         self._batch_bytes = 0
         self._check_free()
-        folder, name = os.path.split(os.path.normpath(path))
-        self._temporary = os.path.join(folder, f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+        _remove_stale(path)
+        self._temporary = temporary_beside(os.path.normpath(path))
         try:
             os.mkdir(self._temporary, _FOLDER_MODE)
         except OSError as error:

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -152,6 +154,38 @@ def test_nothing_lies_under_the_final_name_before_the_end(tmp_path, kind):
         writer.commit()
         assert not (tmp_path / "db").exists()
     assert os.listdir(tmp_path) == ["db"]
+
+
+KILLED = """
+import os, signal, sys
+from minicaffe.io.database import create_database
+with create_database(sys.argv[1], sys.argv[2]) as writer:
+    writer.put(b"0", b"1")
+    writer.commit()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process as POSIX does")
+def test_what_a_killed_process_left_goes_when_the_database_is_made_anew(tmp_path, kind):
+    def left():
+        return sorted(name for name in os.listdir(tmp_path) if name.endswith(".tmp"))
+
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "db"), kind], check=False)
+    (stale,) = left()
+    # Beside it, and none of it our business: another database's, a file, one that is being made.
+    (tmp_path / stale.replace(".db.", ".db2.")).mkdir()
+    (tmp_path / f"{stale[:-12]}01234567.tmp").write_text("")
+    writer = create_database(tmp_path / "db", kind)
+    assert stale not in left()
+    (living,) = (name for name in left() if f".{os.getpid()}@" in name)
+    others = [name for name in left() if name != living]
+    assert len(others) == 2
+    other = create_database(tmp_path / "db", kind)
+    assert living in left()
+    other.abort()
+    writer.close()
+    assert left() == others
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
