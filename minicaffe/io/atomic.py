@@ -163,7 +163,19 @@ def _is_alive(pid: int) -> bool:
     except OSError:
         # Somebody else's process: alive, and not to be signalled by us.
         return True
-    return True
+    return not _has_ended(pid)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process is over, though nobody has asked for its status: in a container that can last for ever."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except OSError:
+        # Not Linux.
+        return False
+    # pid (name) state ...: the name may hold blanks and brackets.
+    return text.rpartition(b")")[2].split()[:1] == [b"Z"]
 
 
 def _mode_of(path: str) -> int | None:

@@ -262,6 +262,18 @@ def test_what_a_killed_process_left_is_removed_and_what_lives_is_not(tmp_path):
     assert names(tmp_path) == [path.name] and path.read_bytes() == b"old"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_a_killed_process_whose_status_nobody_asked_for_is_dead(tmp_path):
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "net")], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout.readline() == "writing\n"
+    (temporary,) = tmp_path.iterdir()
+    writer.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, writer.pid, os.WEXITED | os.WNOWAIT)
+    os.kill(writer.pid, 0)  # its number is still taken
+    assert remove_stale(tmp_path / "net") == [str(temporary)]
+    writer.wait()
+
+
 def test_stale_files_by_name(tmp_path):
     host, dead, mine = atomic._HOST, 2**31 - 1, os.getpid()
     stale = [f".net_iter_1.solverstate.{pid}@{host}.0123abcd.tmp" for pid in (dead, 10**20, mine)]
