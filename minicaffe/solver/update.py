@@ -16,8 +16,9 @@ from minicaffe.solver.settings import setting_error
 
 Array = Any
 Run = tuple[Array, Array, list[Array]]
-# Values of a parameter that are worked on at once: three arrays of them fit a core's second-level cache.
-RUN = 1 << 15
+# Values of a parameter that are worked on at once: few enough for three arrays of them to stay in the cache,
+# many enough for a call to take 20 microseconds, below which a second thread costs more than it does.
+RUN = 1 << 17
 REGULARIZATIONS = ("L1", "L2")
 
 

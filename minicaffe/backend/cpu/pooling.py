@@ -26,8 +26,11 @@ def taps(x: np.ndarray, window: Window, *outputs: np.ndarray) -> Iterator[tuple]
 
 
 def by_channels(function: Callable[..., None], x: np.ndarray, *arrays: np.ndarray) -> None:
-    """function(x, *arrays), the channels shared out over the team. All arrays are (N, C, ...)."""
-    spans = cut(x.shape[1], x.size)
+    """function(x, y, *rest), the channels shared out over the team. All arrays are (N, C, ...).
+
+    One call works on as many values as there are outputs.
+    """
+    spans = cut(x.shape[1], arrays[0].size)
     TEAM.run(lambda span: function(*(array[:, span] for array in (x, *arrays))), spans)
 
 

@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
-# Below this many values a call is not worth waking a thread for (measured: docs/performance.md).
-SMALLEST_SHARED_WORK = 1 << 15
+# Values a single NumPy call works on from which sharing it pays: threads wait for Python's lock between
+# calls, so a part's calls have to take 20 microseconds and more (measured: docs/performance.md).
+SMALLEST_SHARED_WORK = 1 << 17
 
 
 def default_size() -> int:
