@@ -26,12 +26,21 @@ FOLD_BYTES = 1 << 22
 # product is up to four times faster as a stack of such ones, a row of outputs each.
 SMALL_PRODUCT = 1_000_000
 SHORTEST_ROW = 256
+# A copy of the weights costs less than a pass over the outputs, if there are so many times more of these.
+COPY_PAYS = 4
 
 
 def conv_forward(x, weight, bias, y, window: Window, group: int, workspace: Workspace) -> None:
-    """y = weight @ columns, piece by piece; the bias is added while the piece is in the cache."""
+    """y = weight @ columns, piece by piece.
+
+    The bias rides along as one more column of the weights against a row of ones, where the weights are
+    few enough to be copied; otherwise it is added to each piece.
+    """
     w = matrices(weight, group)
     x = alike(x, y, workspace)
+    rides = bias is not None and group == 1 and not window.is_pointwise and weight.size * COPY_PAYS <= y.size
+    if rides:
+        w = with_bias(w, bias, workspace)
     for image, out in pictures(x, y):
         image = padded(image, window, workspace)
 
@@ -39,13 +48,22 @@ def conv_forward(x, weight, bias, y, window: Window, group: int, workspace: Work
             thread, rows = job
             for piece in pieces(image, out, window, rows):
                 part = out[:, piece]
-                col = columns(image, window, part, piece, group, workspace, thread)
+                col = columns(image, window, part, piece, group, workspace, thread, ones=rides)
                 for g in range(group):
                     multiply_rows(w[g], col[g], channel_slice(part, g, group))
-                if bias is not None:
+                if bias is not None and not rides:
                     part += bias.reshape(-1, *(1,) * (part.ndim - 1))
 
         TEAM.run(multiply, list(enumerate(cut(out.shape[1], out.size * 8))))
+
+
+def with_bias(w: np.ndarray, bias: np.ndarray, workspace: Workspace) -> np.ndarray:
+    """(1, O, K) and (O,) as (1, O, K + 1), in scratch memory."""
+    _, outputs, inputs = w.shape
+    both = workspace.array("kernel:weight and bias", (1, outputs, inputs + 1), w.dtype)
+    both[:, :, :-1] = w
+    both[:, :, -1] = bias
+    return both
 
 
 def conv_backward_data(dy, weight, dx, window: Window, group: int, workspace: Workspace) -> None:
@@ -172,19 +190,30 @@ def pieces(
         yield slice(first, min(first + step, rows.stop))
 
 
-def columns(image, window: Window, part, rows: slice, group: int, workspace: Workspace, thread: int) -> np.ndarray:
-    """The unfolded windows of one piece: (group, C / group * taps, outputs).  `image` is padded."""
+def columns(
+    image, window: Window, part, rows: slice, group: int, workspace: Workspace, thread: int, ones: bool = False
+) -> np.ndarray:
+    """The unfolded windows of one piece: (group, C / group * taps, outputs).  `image` is padded.
+
+    ones: with a row of ones below them, in the one group there is.
+    """
     if window.is_pointwise:
         return image[:, rows].reshape(group, image.shape[0] // group, -1)
-    col = column_memory(image.shape[0], window, part, group, workspace, thread)
+    col = column_memory(image.shape[0], window, part, group, workspace, thread, extra=int(ones))
+    unfolded = col
+    if ones:
+        unfolded = col[:, :-1]
+        col[:, -1].fill(1)
     first = image[:, rows.start * window.stride[0] :]
     output = part.shape[1 : 1 + len(window.kernel)]
-    np.copyto(col.reshape(image.shape[0], *window.kernel, *part.shape[1:]), windows(first, window, output))
+    np.copyto(unfolded.reshape(image.shape[0], *window.kernel, *part.shape[1:]), windows(first, window, output))
     return col
 
 
-def column_memory(channels: int, window: Window, part, group: int, workspace: Workspace, thread: int) -> np.ndarray:
-    shape = (group, channels // group * window.taps, math.prod(part.shape[1:]))
+def column_memory(
+    channels: int, window: Window, part, group: int, workspace: Workspace, thread: int, extra: int = 0
+) -> np.ndarray:
+    shape = (group, channels // group * window.taps + extra, math.prod(part.shape[1:]))
     return workspace.array(f"kernel:col{thread}", shape, part.dtype)
 
 
