@@ -91,8 +91,8 @@ def _draw(axes: Any, logs: list[TrainingLog], panel: str, x: str) -> None:
         axes.plot(at, values, label=text or None, **_style(label, len(logs)))
         if panel == "accuracy":
             # Left of the last point lies its curve; left of a single one, the axis.
-            side, align = (-4, "right") if len(values) > 1 else (4, "left")
-            axes.annotate(f"{values[-1]:g}", (at[-1], values[-1]), (side, 5), textcoords="offset points", ha=align)
+            shift, align = (-4, "right") if len(values) > 1 else (4, "left")
+            axes.annotate(f"{values[-1]:g}", (at[-1], values[-1]), (shift, 5), textcoords="offset points", ha=align)
     _scale(axes, panel, [values for _, (_, _, values) in drawn])
     axes.set_ylabel(LABELS[panel])
     axes.grid(alpha=0.3)
