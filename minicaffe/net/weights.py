@@ -30,7 +30,10 @@ def copy_from(net: Net, path: str | os.PathLike[str]) -> None:
     if is_hdf5(path):
         text = "is HDF5, and this version reads binary weights only: save them with net.save(), as a .caffemodel"
         raise FormatError(text, file=name)
-    for _, _, blob, stored in pairs(net, read_caffemodel(path), "copy", name):
+    found = pairs(net, read_caffemodel(path), "copy", name)
+    if not found and any(layer.blobs for layer in net.layers):
+        log.warning(f"{name}: none of its layers has the name of a layer of this net; nothing was copied")
+    for _, _, blob, stored in found:
         # Old shapes have more axes, and any file may be in double precision.
         blob.load(DATA, stored.data.reshape(blob.shape))
         if stored.diff is not None:

@@ -71,6 +71,17 @@ def test_layers_are_found_by_name_whatever_their_order(saved, logged):
     assert logged() == ["Ignoring source layer a"]
 
 
+def test_weights_of_quite_another_net_are_told_of(saved, logged):
+    path, _ = saved
+    net = make_net(inputs("x") + inner_product("other", "x", "y", 4))
+    before = values(net)
+    logged()
+    net.copy_from(path)
+    assert same(values(net), before)
+    text = f"{path}: none of its layers has the name of a layer of this net; nothing was copied"
+    assert logged() == ["Ignoring source layer a", "Ignoring source layer b", text]
+
+
 def test_the_first_of_several_layers_of_one_name_is_filled(saved):
     path, expected = saved
     net = make_net(inputs("x") + inner_product("a", "x", "y", 4) + inner_product("a", "x", "z", 4), seed=6)

@@ -136,25 +136,52 @@ def cut(size: int, work: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(bounds)]
 
 
-_blas: list[Any] | None = None
+class BlasThreads:
+    """How many threads BLAS uses a call: one while anyone is inside `one_blas_thread`, else what it was set to.
+
+    The number is the process's own, and two nets may run in two threads: who comes first saves it, who goes
+    last restores it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._libraries: list[Any] | None = None
+        self._before: list[int] = []
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._libraries is None:
+                from threadpoolctl import ThreadpoolController
+
+                self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+            self._inside += 1
+            if self._inside == 1:
+                self._before = [library.get_num_threads() for library in self._libraries]
+                self._set([1] * len(self._libraries))
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._set(self._before)
+
+    def _set(self, counts: Sequence[int]) -> None:
+        for library, count in zip(self._libraries or (), counts, strict=True):
+            library.set_num_threads(count)
+
+
+_blas_threads = BlasThreads()
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Inside, BLAS uses one thread a call; afterwards as many as before."""
-    global _blas
     if TEAM.size < 2:
         yield
         return
-    if _blas is None:
-        from threadpoolctl import ThreadpoolController
-
-        _blas = ThreadpoolController().select(user_api="blas").lib_controllers
-    before = [library.get_num_threads() for library in _blas]
-    for library in _blas:
-        library.set_num_threads(1)
+    _blas_threads.enter()
     try:
         yield
     finally:
-        for library, count in zip(_blas, before, strict=True):
-            library.set_num_threads(count)
+        _blas_threads.leave()

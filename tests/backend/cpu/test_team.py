@@ -140,3 +140,24 @@ def test_results_do_not_depend_on_who_was_faster(monkeypatch):
     for out in results:
         matmul(a, b, out)
         assert_array_equal(out, results[0])
+
+
+def test_two_nets_in_two_threads_leave_blas_as_it_was():
+    class Library:
+        count = 5
+
+        def get_num_threads(self):
+            return self.count
+
+        def set_num_threads(self, count):
+            self.count = count
+
+    library, threads = Library(), team.BlasThreads()
+    threads._libraries = [library]
+    threads.enter()
+    threads.enter()
+    assert library.count == 1
+    threads.leave()
+    assert library.count == 1, "the other is still at work"
+    threads.leave()
+    assert library.count == 5
