@@ -78,15 +78,22 @@ class Window:
         return tuple(sizes)
 
     def each_tap(self, image: Sizes, output: Sizes) -> Iterator[tuple[int, tuple[slice, ...], tuple[slice, ...]]]:
-        """For every tap, row by row: (its index, the pixels it meets, the outputs that meet them).
+        """For taps that can meet the image, row by row: (index, the pixels it meets, the outputs that meet them).
 
         Only real pixels: an output whose tap falls on padding, or behind the image, is left out.
-        The two tuples of slices have equal lengths on every axis, which may be zero.
+        The two tuples of slices have equal lengths on every axis, which may be zero. However wide the
+        window, the taps walked are no more than the image and its outputs have room for.
         """
-        axes = zip(self.kernel, self.stride, self.pad, self.dilation, image, output, strict=True)
-        spans = [[tap_span(j * d - p, s, i, o) for j in range(k)] for k, s, p, d, i, o in axes]
-        for index, pairs in enumerate(itertools.product(*spans)):
-            yield index, tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
+        spans = []
+        for k, s, p, d, i, o in zip(self.kernel, self.stride, self.pad, self.dilation, image, output, strict=True):
+            first = max(0, -((s * (o - 1) - p) // d))
+            last = min(k, (i - 1 + p) // d + 1)
+            spans.append([(j, *tap_span(j * d - p, s, i, o)) for j in range(first, last)])
+        for taps in itertools.product(*spans):
+            index = 0
+            for (j, _, _), size in zip(taps, self.kernel, strict=True):
+                index = index * size + j
+            yield index, tuple(tap[1] for tap in taps), tuple(tap[2] for tap in taps)
 
 
 def tap_span(offset: int, stride: int, image: int, output: int) -> tuple[slice, slice]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from minicaffe.backend.geometry import Sizes, Window
 from minicaffe.blob import MAX_COUNT
 from minicaffe.errors import ParamError
@@ -26,6 +28,9 @@ def read_window(layer: Layer) -> Window | None:
         return None
     kernel = read_kernel(layer)
     check_sizes(layer, "kernel_size", "kernel", kernel, least=1)
+    if math.prod(kernel) > MAX_COUNT:
+        text = f"is {kernel[0]} x {kernel[1]}: a window has at most {MAX_COUNT} pixels; global_pooling takes the image"
+        raise layer.error(ParamError, text, f"{PARAM}.{given_as(layer, 'kernel_size', 'kernel')[0]}")
     for index, (k, p) in enumerate(zip(kernel, pad, strict=True)):
         if any(pad) and p >= k:
             text = f"is {p} pixels {'vertically' if index == 0 else 'horizontally'}, must be less than the kernel, {k}"

@@ -137,6 +137,16 @@ def test_each_tap_meets_every_pixel_of_every_window_once(data, axes):
     assert met == expected
 
 
+def test_a_huge_window_costs_no_more_taps_than_meet_the_image():
+    window = Window.of((40_000, 40_000), (1, 1), (20_000, 20_000))
+    output = window.pool_output((2, 3))
+    taps = list(window.each_tap((2, 3), (1, 1)))
+    assert [tap for tap, _, _ in taps] == [
+        (20_000 + row) * 40_000 + 20_000 + column for row in (0, 1) for column in range(3)
+    ]
+    assert output == (3, 4)
+
+
 def places(sizes, slices):
     """All index tuples that the slices choose, row by row."""
     result = [()]

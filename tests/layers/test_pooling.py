@@ -386,6 +386,7 @@ def test_stochastic_has_no_gradient_before_a_training_pass(backend):
         ("kernel_size: 2 stride_h: 1 stride_w: 0", "stride_w", "is 0"),
         ("kernel_size: 2 stride: 3000000000", "stride", "is 3000000000"),
         ("kernel_size: 2 pad: 2", "pad", "is 2 pixels"),
+        ("kernel_size: 2000000000 pad: 1000000000", "kernel_size", "is 2000000000 x 2000000000"),
         ("kernel_h: 3 kernel_w: 1 pad_h: 1 pad_w: 1", "pad_w", "less than the kernel, 1"),
         ("pool: STOCHASTIC kernel_size: 2 pad: 1", "pad", "is 1, must be 0 with STOCHASTIC"),
     ],
