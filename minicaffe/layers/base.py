@@ -365,5 +365,4 @@ def copy_proto_into(layer: Layer, proto: Any, blob: Blob, index: int) -> None:
     if not stored.matches(blob.shape):
         text = f"has shape {shape_text(stored.shape)}, this layer needs {shape_text(blob.shape)}"
         raise layer.error(ShapeError, text, f"blobs[{index}]")
-    values = np.asarray(stored.data, blob.dtype).reshape(blob.shape)
-    blob.data[...] = blob.backend.xp.asarray(values)
+    blob.load(DATA, stored.data.reshape(blob.shape))
