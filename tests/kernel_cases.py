@@ -89,7 +89,8 @@ def convolution(rng, shape, window, group):
     yield "conv_forward", (x, weight, None, np.full_like(dy, NAN), *tail)
     yield "conv_forward", (x, weight, rng.normal(size=2 * group), np.full_like(dy, NAN), *tail)
     yield "conv_backward_data", (dy, weight, np.full_like(x, NAN), *tail)
-    yield "conv_backward_weight", (x, dy, rng.normal(size=weight.shape), *tail)
+    yield "conv_backward_weight", (x, dy, rng.normal(size=weight.shape), None, *tail)
+    yield "conv_backward_weight", (x, dy, rng.normal(size=weight.shape), rng.normal(size=2 * group), *tail)
 
 
 def pooling(rng, shape, window):
@@ -137,6 +138,9 @@ def special_pixels():
     x, y = np.array([planes]), np.full((1, 5, 1, 2), NAN)
     winner, uniform = np.zeros(y.shape, np.uint8), np.full(y.shape, 0.5)
     yield "special pixels", "max_pool_forward", (x, window, y, winner, WORKSPACE)
+    for i in range(len(planes)):
+        one = slice(i, i + 1)
+        yield f"plane {i}", "max_pool_forward", (x[:, one], window, y[:, one], winner[:, one], WORKSPACE)
     yield "special pixels", "average_pool_forward", (x, window, y, WORKSPACE)
     yield "special pixels", "stochastic_pool_test", (x, window, y, WORKSPACE)
     yield "special pixels", "stochastic_pool_forward", (x, window, uniform, y, winner)

@@ -70,9 +70,11 @@ def conv_backward_data(dy, weight, dx, window, group, workspace):
         dx[at_x] += weight[at_w] * dy[at_y]
 
 
-def conv_backward_weight(x, dy, dweight, window, group, workspace):
+def conv_backward_weight(x, dy, dweight, dbias, window, group, workspace):
     for at_y, at_w, at_x in products(x, dweight, dy, window, group):
         dweight[at_w] += x[at_x] * dy[at_y]
+    if dbias is not None:
+        sum_to_channels(dy, dbias, workspace)
 
 
 def add_bias(y, bias):

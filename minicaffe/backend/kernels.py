@@ -66,8 +66,13 @@ def conv_backward_data(dy: Array, weight: Array, dx: Array, window: Window, grou
     """dx = the transposed correlation of dy with weight.  Shapes as in conv_forward."""
 
 
-def conv_backward_weight(x: Array, dy: Array, dweight: Array, window: Window, group: int, workspace: Workspace) -> None:
-    """dweight[o, c, t] += sum over n and outputs of dy[n, o] * x window.  Shapes as in conv_forward."""
+def conv_backward_weight(
+    x: Array, dy: Array, dweight: Array, dbias: Array | None, window: Window, group: int, workspace: Workspace
+) -> None:
+    """dweight[o, c, t] += sum over n and outputs of dy[n, o] * x window;  dbias as sum_to_channels, if given.
+
+    Shapes as in conv_forward.
+    """
 
 
 def add_bias(y: Array, bias: Array) -> None:
@@ -78,7 +83,7 @@ def sum_to_channels(dy: Array, dbias: Array, workspace: Workspace) -> None:
     """dbias[o] += sum of dy[n, o, ...] over n and all spatial axes."""
 
 
-# --- pooling: pooling.py ----------------------------------------------------------------------
+# --- pooling: pooling.py, on the CPU max_pooling.py too ------------------------------------------
 # Windows start at o * stride - pad and are cut at the image. winner: integer array (uint8 where
 # taps < 255, else int32) of y's shape and memory order: 1 + the index of the chosen tap, row by row
 # in the uncut window, or 0 where no pixel was chosen.

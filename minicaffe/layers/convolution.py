@@ -53,13 +53,16 @@ class ConvolutionLayer(BaseConvolutionLayer):
 
     def backward_parameters(self, x: Blob, y: Blob) -> None:
         wanted, workspace = self.param_propagate_down, self.workspace
+        if not any(wanted):
+            return
         dy = regrouped(y.diff, self.pictures(y.shape), workspace, "convolution:y")
+        dbias = self.blobs[1].diff if len(self.blobs) > 1 and wanted[1] else None
         if wanted[0]:
             images = regrouped(x.data, self.pictures(x.shape), workspace, "convolution:x")
             dweight = self.weight(self.blobs[0].diff)
-            self.kernels.conv_backward_weight(images, dy, dweight, self.kernel_window, self.group, workspace)
-        if len(self.blobs) > 1 and wanted[1]:
-            self.kernels.sum_to_channels(dy, self.blobs[1].diff, workspace)
+            self.kernels.conv_backward_weight(images, dy, dweight, dbias, self.kernel_window, self.group, workspace)
+        elif dbias is not None:
+            self.kernels.sum_to_channels(dy, dbias, workspace)
 
     def backward_data(self, x: Blob, y: Blob) -> None:
         if not y.count:

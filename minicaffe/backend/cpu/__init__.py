@@ -11,13 +11,15 @@ from minicaffe.backend.cpu.conv import (
 from minicaffe.backend.cpu.im2col import col2im, im2col
 from minicaffe.backend.cpu.labels import find_bad_label
 from minicaffe.backend.cpu.matmul import matmul
-from minicaffe.backend.cpu.pooling import (
-    average_pool_backward,
-    average_pool_forward,
+from minicaffe.backend.cpu.max_pooling import (
     max_pool_backward,
     max_pool_backward_index,
     max_pool_forward,
     max_pool_index,
+)
+from minicaffe.backend.cpu.pooling import (
+    average_pool_backward,
+    average_pool_forward,
     stochastic_pool_forward,
     stochastic_pool_test,
 )

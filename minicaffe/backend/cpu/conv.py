@@ -1,8 +1,9 @@
 """Convolution as matrix products over unfolded windows, tiled so that the columns stay in the cache.
 
-The work is cut into pieces: with the batch innermost a piece is a run of output rows of the whole
-batch, in C order a run of rows of one picture. Each piece is unfolded into (C / group * taps, outputs)
-matrices that fit the cache and multiplied at once; the product is written straight into y.
+With the batch innermost and long rows conv_rows.py does it. Otherwise the work is cut into pieces: a
+run of output rows of the whole batch, or in C order of one picture. Each piece is unfolded into
+(C / group * taps, outputs) matrices that fit the cache and multiplied at once; the product is written
+straight into y.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minicaffe.backend import layout
+from minicaffe.backend.cpu import conv_rows
 from minicaffe.backend.cpu.im2col import fold, fold_target, padded, unpad, windows
 from minicaffe.backend.cpu.team import TEAM, cut
 from minicaffe.backend.geometry import Window
@@ -22,25 +24,15 @@ from minicaffe.backend.workspace import Workspace
 # folding costs a call per tap and piece, so that fewer, larger pieces win.
 UNFOLD_BYTES = 1 << 21
 FOLD_BYTES = 1 << 22
-# OpenBLAS has kernels without packing for products of at most this many multiply-adds. A long, thin
-# product is up to four times faster as a stack of such ones, a row of outputs each.
-SMALL_PRODUCT = 1_000_000
-SHORTEST_ROW = 256
-# A copy of the weights costs less than a pass over the outputs, if there are so many times more of these.
-COPY_PAYS = 4
 
 
 def conv_forward(x, weight, bias, y, window: Window, group: int, workspace: Workspace) -> None:
-    """y = weight @ columns, piece by piece.
-
-    The bias rides along as one more column of the weights against a row of ones, where the weights are
-    few enough to be copied; otherwise it is added to each piece.
-    """
-    w = matrices(weight, group)
+    """y = weight @ columns, piece by piece."""
     x = alike(x, y, workspace)
-    rides = bias is not None and group == 1 and not window.is_pointwise and weight.size * COPY_PAYS <= y.size
-    if rides:
-        w = with_bias(w, bias, workspace)
+    if conv_rows.suits(y, window):
+        conv_rows.forward(x, weight, bias, y, window, group, workspace)
+        return
+    w = matrices(weight, group)
     for image, out in pictures(x, y):
         image = padded(image, window, workspace)
 
@@ -48,28 +40,22 @@ def conv_forward(x, weight, bias, y, window: Window, group: int, workspace: Work
             thread, rows = job
             for piece in pieces(image, out, window, rows):
                 part = out[:, piece]
-                col = columns(image, window, part, piece, group, workspace, thread, ones=rides)
+                col = columns(image, window, part, piece, group, workspace, thread)
                 for g in range(group):
-                    multiply_rows(w[g], col[g], channel_slice(part, g, group))
-                if bias is not None and not rides:
+                    np.matmul(w[g], col[g], out=as_matrix(channel_slice(part, g, group)))
+                if bias is not None:
                     part += bias.reshape(-1, *(1,) * (part.ndim - 1))
 
         TEAM.run(multiply, list(enumerate(cut(out.shape[1], out.size * 8))))
 
 
-def with_bias(w: np.ndarray, bias: np.ndarray, workspace: Workspace) -> np.ndarray:
-    """(1, O, K) and (O,) as (1, O, K + 1), in scratch memory."""
-    _, outputs, inputs = w.shape
-    both = workspace.array("kernel:weight and bias", (1, outputs, inputs + 1), w.dtype)
-    both[:, :, :-1] = w
-    both[:, :, -1] = bias
-    return both
-
-
 def conv_backward_data(dy, weight, dx, window: Window, group: int, workspace: Workspace) -> None:
     """columns of dx = weight.T @ dy, piece by piece, folded back onto the image."""
-    w = matrices(weight, group).transpose(0, 2, 1)
     dy = alike(dy, dx, workspace)
+    if conv_rows.suits(dy, window):
+        conv_rows.backward_data(dy, weight, dx, window, group, workspace)
+        return
+    w = matrices(weight, group).transpose(0, 2, 1)
     for image, out in pictures(dx, dy):
         sums = image if window.is_pointwise else fold_target(image, window, workspace)
 
@@ -81,6 +67,7 @@ def conv_backward_data(dy, weight, dx, window: Window, group: int, workspace: Wo
             if window.is_pointwise:
                 np.matmul(wt, as_matrix(dy_g), out=as_matrix(into))
                 return
+            into.fill(0)
             for piece in pieces(into, out, window, tile=FOLD_BYTES):
                 part = dy_g[:, piece]
                 col = column_memory(into.shape[0], window, part, 1, workspace, thread)
@@ -91,10 +78,13 @@ def conv_backward_data(dy, weight, dx, window: Window, group: int, workspace: Wo
         unpad(sums, window, image)
 
 
-def conv_backward_weight(x, dy, dweight, window: Window, group: int, workspace: Workspace) -> None:
+def conv_backward_weight(x, dy, dweight, dbias, window: Window, group: int, workspace: Workspace) -> None:
     """dweight += (columns @ dy.T).T, summed over the pieces: in this order BLAS is a quarter faster."""
-    dw = matrices(dweight, group).transpose(0, 2, 1)
     x = alike(x, dy, workspace)
+    if conv_rows.suits(dy, window):
+        conv_rows.backward_weight(x, dy, dweight, dbias, window, group, workspace)
+        return
+    dw = matrices(dweight, group).transpose(0, 2, 1)
     for image, out in pictures(x, dy):
         image = padded(image, window, workspace)
         rows = cut(out.shape[1], out.size * 8)
@@ -108,39 +98,14 @@ def conv_backward_weight(x, dy, dweight, window: Window, group: int, workspace: 
                 part = out[:, piece]
                 col = columns(image, window, part, piece, group, workspace, thread)
                 for g in range(group):
-                    sum_of_products(channel_slice(part, g, group), col[g], product[g], workspace, thread)
+                    np.matmul(col[g], as_matrix(channel_slice(part, g, group)).T, out=product[g])
                 total += product
 
         TEAM.run(multiply, list(enumerate(rows)))
         for total, _ in sums:
             dw += total
-
-
-def multiply_rows(weight: np.ndarray, col: np.ndarray, part: np.ndarray) -> None:
-    """part (O, rows, ...) = weight (O, K) @ col (K, outputs)."""
-    rows = part.shape[1]
-    if not is_small(weight.size, math.prod(part.shape[2:])):
-        np.matmul(weight, col, out=as_matrix(part))
-        return
-    stack = part.reshape(part.shape[0], rows, -1)
-    np.matmul(weight, col.reshape(col.shape[0], rows, -1).transpose(1, 0, 2), out=stack.transpose(1, 0, 2))
-
-
-def sum_of_products(part: np.ndarray, col: np.ndarray, out: np.ndarray, workspace: Workspace, thread: int) -> None:
-    """out (K, O) = col (K, outputs) @ part.T (rows, ..., O)."""
-    rows = part.shape[1]
-    if not is_small(out.size, math.prod(part.shape[2:])):
-        np.matmul(col, as_matrix(part).T, out=out)
-        return
-    products = workspace.array(f"kernel:products{thread}", (rows, *out.shape), out.dtype)
-    stack = part.reshape(part.shape[0], rows, -1)
-    np.matmul(col.reshape(col.shape[0], rows, -1).transpose(1, 0, 2), stack.transpose(1, 2, 0), out=products)
-    np.sum(products, axis=0, out=out)
-
-
-def is_small(matrix: int, row: int) -> bool:
-    """Whether the product of a matrix of so many values with a row of outputs is better done by itself."""
-    return row >= SHORTEST_ROW and matrix * row <= SMALL_PRODUCT
+    if dbias is not None:
+        sum_to_channels(dy, dbias, workspace)
 
 
 def add_bias(y: np.ndarray, bias: np.ndarray) -> None:
@@ -150,13 +115,13 @@ def add_bias(y: np.ndarray, bias: np.ndarray) -> None:
 def sum_to_channels(dy: np.ndarray, dbias: np.ndarray, workspace: Workspace) -> None:
     """Sums as products with ones, along the memory's own order."""
     if layout.order_of(dy) == layout.BATCH_INNERMOST:
-        rows = layout.batch_last(dy).reshape(dy.shape[1], -1)
+        rows = layout.batch_last(dy).reshape(dy.shape[1], dy.size // dy.shape[1])
         ones_ = ones(rows.shape[1], dy.dtype, workspace)
         sums = workspace.array("kernel:sums", dbias.shape, dy.dtype)
         TEAM.run(lambda span: np.matmul(rows[span], ones_, out=sums[span]), cut(len(rows), rows.size))
         dbias += sums
     else:
-        pictures_ = dy.reshape(*dy.shape[:2], -1)
+        pictures_ = dy.reshape(*dy.shape[:2], math.prod(dy.shape[2:]))
         dbias += (pictures_ @ ones(pictures_.shape[2], dy.dtype, workspace)).sum(axis=0)
 
 
@@ -190,30 +155,19 @@ def pieces(
         yield slice(first, min(first + step, rows.stop))
 
 
-def columns(
-    image, window: Window, part, rows: slice, group: int, workspace: Workspace, thread: int, ones: bool = False
-) -> np.ndarray:
-    """The unfolded windows of one piece: (group, C / group * taps, outputs).  `image` is padded.
-
-    ones: with a row of ones below them, in the one group there is.
-    """
+def columns(image, window: Window, part, rows: slice, group: int, workspace: Workspace, thread: int) -> np.ndarray:
+    """The unfolded windows of one piece: (group, C / group * taps, outputs).  `image` is padded."""
     if window.is_pointwise:
         return image[:, rows].reshape(group, image.shape[0] // group, -1)
-    col = column_memory(image.shape[0], window, part, group, workspace, thread, extra=int(ones))
-    unfolded = col
-    if ones:
-        unfolded = col[:, :-1]
-        col[:, -1].fill(1)
+    col = column_memory(image.shape[0], window, part, group, workspace, thread)
     first = image[:, rows.start * window.stride[0] :]
     output = part.shape[1 : 1 + len(window.kernel)]
-    np.copyto(unfolded.reshape(image.shape[0], *window.kernel, *part.shape[1:]), windows(first, window, output))
+    np.copyto(col.reshape(image.shape[0], *window.kernel, *part.shape[1:]), windows(first, window, output))
     return col
 
 
-def column_memory(
-    channels: int, window: Window, part, group: int, workspace: Workspace, thread: int, extra: int = 0
-) -> np.ndarray:
-    shape = (group, channels // group * window.taps + extra, math.prod(part.shape[1:]))
+def column_memory(channels: int, window: Window, part, group: int, workspace: Workspace, thread: int) -> np.ndarray:
+    shape = (group, channels // group * window.taps, math.prod(part.shape[1:]))
     return workspace.array(f"kernel:col{thread}", shape, part.dtype)
 
 

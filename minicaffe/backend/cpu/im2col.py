@@ -26,6 +26,7 @@ def col2im(col: np.ndarray, window: Window, x: np.ndarray, workspace: Workspace)
     n, channels_taps, *output = col.shape
     taps = layout.batch_last(col.reshape(n, channels_taps // window.taps, window.taps, *output))
     sums = fold_target(image, window, workspace)
+    sums.fill(0)
     fold(taps, window, sums)
     unpad(sums, window, image)
 
@@ -77,16 +78,13 @@ def padded(image: np.ndarray, window: Window, workspace: Workspace) -> np.ndarra
 
 
 def fold_target(image: np.ndarray, window: Window, workspace: Workspace) -> np.ndarray:
-    """A zeroed array to fold onto: `image` itself where no window leaves it, else padded scratch memory."""
+    """An array to fold onto, not yet zeroed: `image` itself where no window leaves it, else padded scratch memory."""
     axes = len(window.kernel)
     size = image.shape[1 : 1 + axes]
     outer = padded_size(size, window)
-    result = image
-    if outer != size:
-        shape = (image.shape[0], *outer, *image.shape[1 + axes :])
-        result = workspace.array("kernel:padded", shape, image.dtype)
-    result.fill(0)
-    return result
+    if outer == size:
+        return image
+    return workspace.array("kernel:padded", (image.shape[0], *outer, *image.shape[1 + axes :]), image.dtype)
 
 
 def unpad(sums: np.ndarray, window: Window, image: np.ndarray) -> None:

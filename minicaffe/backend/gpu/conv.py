@@ -63,7 +63,9 @@ def conv_backward_data(dy: Array, weight: Array, dx: Array, window: Window, grou
             fold(rows, window, dy.shape[2:], out, *_steps(rows, len(out)))
 
 
-def conv_backward_weight(x: Array, dy: Array, dweight: Array, window: Window, group: int, workspace: Workspace) -> None:
+def conv_backward_weight(
+    x: Array, dy: Array, dweight: Array, dbias: Array | None, window: Window, group: int, workspace: Workspace
+) -> None:
     """As kernels.py.  Computes dweight^T = rows dtops^T, both laid out so that no operand has to be turned."""
     if dy.size == 0:
         return
@@ -77,6 +79,8 @@ def conv_backward_weight(x: Array, dy: Array, dweight: Array, window: Window, gr
         product = workspace.array("kernel:dweight", (group, rows.shape[1], filters), dy.dtype)
         matmul(rows, turned, out=product)
         dweight += product.transpose(0, 2, 1).reshape(dweight.shape)
+    if dbias is not None:
+        sum_to_channels(dy, dbias, workspace)
 
 
 def add_bias(y: Array, bias: Array) -> None:

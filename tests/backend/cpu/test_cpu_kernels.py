@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minicaffe.backend import CPU, cpu, layout
-from minicaffe.backend.cpu import conv
+from minicaffe.backend.cpu import conv, conv_rows
 from minicaffe.backend.cpu.team import TEAM
 from minicaffe.backend.geometry import Window
 from minicaffe.backend.workspace import Workspace
@@ -50,7 +50,10 @@ WINDOWS = {
     "3x3": Window.of((3, 3)),
     "5x4, stride 2 and 3, padded, dilated": Window((5, 4), (2, 3), (2, 1), (1, 2)),
     "1x1": Window.of((1, 1)),
+    "7x2, dilated along w only, stride 3 and 1": Window((7, 2), (3, 1), (0, 1), (1, 3)),
     "1x1, stride 2": Window.of((1, 1), (2, 2)),
+    "2x3, stride beyond it": Window.of((2, 3), (4, 4), (1, 2)),
+    "padding wider than the kernel": Window.of((3, 3), (2, 2), (7, 5)),
     "whole image": Window.of(SHAPE[2:]),
 }
 
@@ -59,11 +62,12 @@ WINDOWS = {
 @pytest.mark.parametrize("y_order", ORDERS)
 @pytest.mark.parametrize("group", [1, 2])
 @pytest.mark.parametrize("name", WINDOWS)
-def test_convolution(threads, workspace, monkeypatch, rng, name, group, x_order, y_order):
-    # One row of outputs a tile, a few, all; each product a stack of small ones, or at once.
-    for tile in ("UNFOLD_BYTES", "FOLD_BYTES"):
-        monkeypatch.setattr(conv, tile, {1: 1, 2: 1 << 14, 3: 1 << 20}[threads])
-    monkeypatch.setattr(conv, "SHORTEST_ROW", 1 if threads == 2 else 256)
+@pytest.mark.parametrize("by_rows", [True, False])
+def test_convolution(threads, workspace, monkeypatch, rng, by_rows, name, group, x_order, y_order):
+    # One row of outputs a piece, a few, all; by rows, or by whole windows.
+    for module, tile in ((conv, "UNFOLD_BYTES"), (conv, "FOLD_BYTES"), (conv_rows, "PIECE_BYTES")):
+        monkeypatch.setattr(module, tile, {1: 1, 2: 1 << 14, 3: 1 << 20}[threads])
+    monkeypatch.setattr(conv_rows, "SHORTEST_ROW", 1 if by_rows else 1 << 30)
     window = WINDOWS[name]
     x = place(rng.normal(size=SHAPE), x_order)
     weight, bias = rng.normal(size=(4, 6 // group, *window.kernel)), rng.normal(size=4)
@@ -77,8 +81,9 @@ def test_convolution(threads, workspace, monkeypatch, rng, name, group, x_order,
 
     dy = place(rng.normal(size=y.shape), y_order)
     by_output = dy.reshape(5, group, 4 // group, *y.shape[2:])
-    dweight = np.ones(weight.shape)
-    cpu.conv_backward_weight(x, dy, dweight, window, group, workspace)
+    dweight, dbias = np.ones(weight.shape), np.ones(4)
+    cpu.conv_backward_weight(x, dy, dweight, dbias, window, group, workspace)
+    assert_allclose(dbias, 1 + dy.sum(axis=(0, 2, 3)), rtol=1e-9, atol=1e-9)
     expected = np.einsum("ngchwij,ngohw->gocij", by_group, by_output, optimize=True)
     assert_allclose(dweight, 1 + expected.reshape(weight.shape), rtol=1e-9, atol=1e-9)
 
@@ -91,9 +96,13 @@ def test_convolution(threads, workspace, monkeypatch, rng, name, group, x_order,
     assert np.vdot(dx, v) == pytest.approx(np.vdot(dy, image), rel=1e-9)
 
 
+# Kernel and stride; the last ones with rows of one tap, with one row, and with rows that no window meets.
+POOLS = [((3, 2), (2, 2)), ((2, 2), (2, 3)), ((17, 16), (2, 1)), ((4, 1), (1, 2)), ((1, 5), (1, 1)), ((1, 2), (3, 2))]
+
+
 @pytest.mark.parametrize("x_order", ORDERS)
 @pytest.mark.parametrize("y_order", ORDERS)
-@pytest.mark.parametrize("window", [Window.of((3, 2), (2, 2)), Window.of((2, 2), (2, 3)), Window.of((17, 16), (2, 1))])
+@pytest.mark.parametrize("window", [Window.of(*w) for w in POOLS])
 def test_pooling(threads, workspace, rng, window, x_order, y_order):
     x = place(rng.integers(0, 50, SHAPE).astype(float), x_order)
     output = window.pool_output(SHAPE[2:], round_down=True)
@@ -164,7 +173,7 @@ def test_a_step_takes_no_memory(workspace, rng, memory):
     calls = [
         (cpu.conv_forward, x, weight, bias, y, window, 1, workspace),
         (cpu.conv_backward_data, y, weight, dx, window, 1, workspace),
-        (cpu.conv_backward_weight, x, y, weight, window, 1, workspace),
+        (cpu.conv_backward_weight, x, y, weight, bias, window, 1, workspace),
         (cpu.sum_to_channels, y, bias, workspace),
         (cpu.max_pool_forward, x, pool, small, winner, workspace),
         (cpu.max_pool_backward, small, winner, pool, dx, workspace),

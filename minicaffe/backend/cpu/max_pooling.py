@@ -1,0 +1,143 @@
+"""Max pooling over the whole batch: a tap of all windows is one strided slice of the image.
+
+Where every window lies inside the image, its rows are pooled first and then their maxima: a pixel is
+compared once for each window along its row, and the second half of the work goes through long runs
+of memory. Elsewhere it goes tap by tap.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minicaffe.backend import layout
+from minicaffe.backend.cpu.pooling import by_channels, taps
+from minicaffe.backend.geometry import Window
+from minicaffe.backend.kernels import LOWEST
+from minicaffe.backend.workspace import Workspace
+
+
+def max_pool_forward(x: np.ndarray, window: Window, y: np.ndarray, winner: np.ndarray, workspace: Workspace) -> None:
+    order = layout.order_of(y)
+    more = workspace.array("kernel:more", y.shape, winner.dtype, order)
+    if not lies_inside(window, x, y):
+        by_channels(lambda *arrays: pool_taps(window, *arrays), x, y, winner, more)
+        return
+    number = workspace.array("kernel:number", y.shape, winner.dtype, order)
+    rows = (*x.shape[:3], y.shape[3])
+    best = workspace.array("kernel:row best", rows, x.dtype, order)
+    column, row_more = (workspace.array(f"kernel:row {name}", rows, winner.dtype, order) for name in ("winner", "more"))
+
+    def pool(x, y, winner, more, number, best, column, row_more):
+        pool_rows(window, x, best, column, row_more)
+        pool_columns(window, best, column, y, winner, more, number)
+        # NaN has been handed on so far, and nothing compared with LOWEST.
+        if not y.min(initial=np.inf) > LOWEST:
+            pool_taps(window, x, y, winner, more)
+
+    by_channels(pool, x, y, winner, more, number, best, column, row_more)
+
+
+def lies_inside(window: Window, x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether every window meets the image with all of its taps, and all rows of the image matter."""
+    axes = zip(x.shape[2:], y.shape[2:], window.kernel, window.stride, strict=True)
+    inside = not any(window.pad) and all((o - 1) * s + k <= i for i, o, k, s in axes)
+    return inside and len(window.kernel) == 2 and window.stride[0] <= window.kernel[0]
+
+
+def pool_rows(window: Window, x: np.ndarray, best: np.ndarray, column: np.ndarray, more: np.ndarray) -> None:
+    """best = the maximum of each window's taps in each row of x, column = which of them it is, from 0."""
+    step, reach = window.stride[1], window.stride[1] * (best.shape[3] - 1) + 1
+    first, *others = (x[..., tap : tap + reach : step] for tap in range(window.kernel[1]))
+    if not others:
+        np.copyto(best, first)
+        column.fill(0)
+        return
+    greater(others[0], first, column)
+    np.maximum(others[0], first, out=best)
+    for tap, pixels in enumerate(others[1:], start=2):
+        keep_greater(np.maximum, best, pixels, column.dtype.type(tap), best, column, more)
+
+
+def pool_columns(window: Window, best: np.ndarray, column: np.ndarray, y, winner, more, number) -> None:
+    """y, winner from the rows' maxima."""
+    step, reach = window.stride[0], window.stride[0] * (y.shape[2] - 1) + 1
+    before = best[:, :, :reach:step]
+    np.add(column[:, :, :reach:step], 1, out=winner)
+    for row in range(1, window.kernel[0]):
+        here = (..., slice(row, row + reach, step), slice(None))
+        np.add(column[here], 1 + row * window.kernel[1], out=number)
+        keep_greater(np.maximum, before, best[here], number, y, winner, more)
+        before = y
+    if before is not y:
+        np.copyto(y, before)
+
+
+def pool_taps(window: Window, x: np.ndarray, y: np.ndarray, winner: np.ndarray, more: np.ndarray) -> None:
+    """Tap by tap, from LOWEST."""
+    y.fill(LOWEST)
+    winner.fill(0)
+    for tap, pixels, best, won, above in taps(x, window, y, winner, more):
+        keep_greater(np.fmax, best, pixels, won.dtype.type(tap + 1), best, won, above)
+
+
+def keep_greater(maximum: np.ufunc, before, values, number, best, winner, more) -> None:
+    """best = values and winner = number where values are strictly greater than before, else best = before.
+
+    maximum: np.fmax, which never takes NaN, or np.maximum, which takes it and keeps it.
+    number: above all earlier ones, so that the last to be strictly greater wins.
+    """
+    greater(values, before, more)
+    maximum(before, values, out=best)
+    np.multiply(more, number, out=more)
+    np.maximum(winner, more, out=winner)
+
+
+def greater(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """out = 1 where a > b, else 0; bytes are written as they are, other integers cost a conversion."""
+    np.greater(a, b, out=out.view(bool) if out.itemsize == 1 else out, casting="unsafe")
+
+
+def max_pool_index(winner: np.ndarray, window: Window, image: tuple[int, ...], index: np.ndarray) -> None:
+    height, width = np.ogrid[: winner.shape[2], : winner.shape[3]]
+    tap_h, tap_w = np.divmod(winner.astype(np.int64) - 1, window.kernel[1])
+    row = height * window.stride[0] - window.pad[0] + tap_h
+    column = width * window.stride[1] - window.pad[1] + tap_w
+    np.copyto(index, np.where(winner > 0, row * image[1] + column, -1))
+
+
+def max_pool_backward(dy: np.ndarray, winner: np.ndarray, window: Window, dx: np.ndarray, workspace: Workspace) -> None:
+    """dy's bits are masked: five times as fast as a masked copy, and unlike a product right for Inf and NaN."""
+    bits = np.dtype(f"i{dy.itemsize}")
+    order = layout.order_of(dy)
+    mine = workspace.array("kernel:mine", dy.shape, np.int8, order)
+    mask = workspace.array("kernel:mask", dy.shape, bits, order)
+    disjoint = all(k <= s for k, s in zip(window.kernel, window.stride, strict=True))
+    # Windows like tiles on a floor: every pixel is written, so none need be zeroed.
+    covers = (
+        window.kernel == window.stride
+        and not any(window.pad)
+        and all(k * o == i for k, o, i in zip(window.kernel, dy.shape[2:], dx.shape[2:], strict=True))
+    )
+
+    def unpool(dx, dy, winner, mine, mask):
+        if not covers:
+            dx.fill(0)
+        for tap, into, gradient, won, is_mine, keep in taps(dx, window, dy, winner, mine, mask):
+            np.equal(won, won.dtype.type(tap + 1), out=is_mine.view(bool))
+            # 1 becomes -1, which is all bits set, and stays so as it is widened.
+            np.negative(is_mine, out=is_mine)
+            np.copyto(keep, is_mine)
+            if disjoint:
+                np.bitwise_and(gradient.view(bits), keep, out=into.view(bits))
+            else:
+                np.bitwise_and(gradient.view(bits), keep, out=keep)
+                np.add(into, keep.view(dy.dtype), out=into)
+
+    by_channels(unpool, dx, dy, winner, mine, mask)
+
+
+def max_pool_backward_index(dy: np.ndarray, index: np.ndarray, dx: np.ndarray) -> None:
+    dx.fill(0)
+    n, c, h, w = np.nonzero(index >= 0)
+    row, column = np.divmod(index[n, c, h, w].astype(np.int64), dx.shape[3])
+    np.add.at(dx, (n, c, row, column), dy[n, c, h, w])
