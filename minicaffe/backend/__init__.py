@@ -19,6 +19,7 @@ import numpy as np
 from minicaffe.backend import cpu
 from minicaffe.backend.cpu.team import TEAM, one_blas_thread
 from minicaffe.backend.layout import LAYOUTS, Layout, c_order
+from minicaffe.backend.pages import PAGES
 
 
 class Backend:
@@ -39,6 +40,10 @@ class Backend:
         if memory_order not in LAYOUTS:
             raise ValueError(f"memory_order is {memory_order!r}, must be one of {', '.join(LAYOUTS)}")
         return c_order if self.is_gpu and memory_order == "auto" else LAYOUTS[memory_order]
+
+    def zeros(self, count: int, dtype: Any) -> Any:
+        """Zeroed flat memory for a net; on the CPU it takes none until it is written."""
+        return self.xp.zeros(count, dtype) if self.is_gpu else PAGES.zeros(count, dtype)
 
     def to_host(self, array: Any) -> np.ndarray:
         """A NumPy array of the same values: `array` itself on the CPU, a copy from a GPU."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minicaffe.backend.layout import C_ORDER
+from minicaffe.backend.pages import PAGES
 
 # Caffe's states (syncedmem.hpp). On the CPU both copies are one array, and the state never moves.
 # ZEROS is ours: memory that counts as zeros, which nobody has written yet.
@@ -62,7 +63,7 @@ class Storage:
 
     def _to_device(self) -> None:
         if self.state == UNINITIALIZED:
-            self._device = self.backend.xp.zeros(self.capacity, self.dtype)
+            self._device = self.backend.zeros(self.capacity, self.dtype)
         else:
             if self._device is None:
                 self._device = self.backend.xp.empty(self.capacity, self.dtype)
@@ -75,7 +76,7 @@ class Storage:
         fetch: False for a caller who overwrites all of it, and needs nothing from the device.
         """
         if self._host is None:
-            self._host = np.zeros(self.capacity, self.dtype)
+            self._host = PAGES.zeros(self.capacity, self.dtype)
         elif self.state == ZEROS:
             self._host.fill(0)
         if self.state == HEAD_AT_DEVICE and fetch:

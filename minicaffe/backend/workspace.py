@@ -49,5 +49,5 @@ class Workspace:
         memory = self._memory.get(name)
         if memory is None or memory.nbytes < nbytes:
             self._views = {key: value for key, value in self._views.items() if key[0] != name}
-            memory = self._memory[name] = self._backend.xp.empty(nbytes, np.uint8)
+            memory = self._memory[name] = self._backend.zeros(nbytes, np.uint8)
         return layout.view(memory[:nbytes].view(dtype), shape, order)

@@ -91,7 +91,7 @@ class ParameterMemory:
     def _take(self, which: int) -> Any:
         start, backend = 0, self._context.backend
         with backend.at_work():
-            flat = backend.xp.zeros(sum(self._sizes), self._context.dtype)
+            flat = backend.zeros(sum(self._sizes), self._context.dtype)
             for blob, size in zip(self._blobs, self._sizes, strict=True):
                 blob.rebind(which, flat[start : start + blob.count])
                 start += size

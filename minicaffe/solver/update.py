@@ -42,7 +42,7 @@ class Updater:
     def _allocate(self) -> list[Array]:
         blobs = self.net.learnable_params * self.rule.slots
         starts = np.cumsum([0] + [-(-blob.count // ALIGNMENT) * ALIGNMENT for blob in blobs])
-        buffer = self.net.backend.xp.zeros(int(starts[-1]), self._real)
+        buffer = self.net.backend.zeros(int(starts[-1]), self._real)
         spans = zip(blobs, starts, strict=False)
         return [buffer[int(start) : int(start) + blob.count].reshape(blob.shape) for blob, start in spans]
 

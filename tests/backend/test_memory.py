@@ -6,6 +6,7 @@ from numpy.testing import assert_array_equal
 
 from minicaffe.backend import CPU
 from minicaffe.backend.memory import HEAD_AT_DEVICE, HEAD_AT_HOST, SYNCED, UNINITIALIZED, Storage
+from minicaffe.backend.pages import Pages
 
 
 def make(backend, count=4):
@@ -108,3 +109,27 @@ def test_who_claims_zeros_gets_the_memory_as_it_is(backend):
     claimed[...] = 3
     assert claimed is storage.device()
     assert_array_equal(backend.to_host(storage.device()), np.full(4, 3))
+
+
+def test_arrays_lie_side_by_side_in_chunks_and_never_overlap():
+    pages = Pages()
+    arrays = [pages.zeros(count, dtype) for count in (5000, 100_001, 1 << 20) for dtype in ("float32", "uint8")]
+    for i, array in enumerate(arrays):
+        assert not array.any() and array.ctypes.data % 64 == 0
+        array.fill(i + 1)
+    assert [int(array.max()) for array in arrays] == [int(array.min()) for array in arrays] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("count", [0, 1, 1 << 24])
+def test_small_and_large_arrays_are_numpys_own(count):
+    assert Pages().zeros(count, np.float32).base is None
+
+
+def test_a_chunk_that_is_used_up_is_followed_by_another():
+    pages = Pages()
+    arrays = [pages.zeros(1 << 20, np.float32) for _ in range(20)]
+    chunks = {id(array.base) for array in arrays}
+    assert len(chunks) == 3
+    for i, array in enumerate(arrays):
+        array.fill(i)
+    assert [array[-1] for array in arrays] == list(range(20))
