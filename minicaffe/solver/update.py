@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -109,11 +110,13 @@ class Updater:
 
 
 class Runs(list[Run]):
-    """A parameter cut into pieces of at most `size` values: (data, diff, [history...]), flat views."""
+    """A parameter cut into equal pieces of at most `size` values: (data, diff, [history...]), flat views."""
 
     def __init__(self, data: Array, diff: Array, history: list[Array], size: int) -> None:
         self.data, self.diff = data, diff
         arrays = [array.reshape(-1) for array in (data, diff, *history)]
-        for start in range(0, data.size, size):
-            pieces = [array[start : start + size] for array in arrays]
+        count = -(-data.size // size)
+        # Equal ones, so that threads which take turns end together.
+        for begin, end in pairwise(data.size * i // count for i in range(count + 1)):
+            pieces = [array[begin:end] for array in arrays]
             self.append((pieces[0], pieces[1], pieces[2:]))

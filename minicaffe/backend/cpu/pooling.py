@@ -26,9 +26,9 @@ def taps(x: np.ndarray, window: Window, *outputs: np.ndarray) -> Iterator[tuple]
 def by_channels(function: Callable[..., None], x: np.ndarray, *arrays: np.ndarray) -> None:
     """function(x, y, *rest), the channels shared out over the team. All arrays are (N, C, ...).
 
-    One call works on as many values as there are outputs.
+    The work is as much as x holds.
     """
-    spans = cut(x.shape[1], arrays[0].size)
+    spans = cut(x.shape[1], x.size)
     TEAM.run(lambda span: function(*(array[:, span] for array in (x, *arrays))), spans)
 
 
