@@ -115,7 +115,7 @@ class Runs(list[Run]):
     def __init__(self, data: Array, diff: Array, history: list[Array], size: int) -> None:
         self.data, self.diff = data, diff
         arrays = [array.reshape(-1) for array in (data, diff, *history)]
-        count = -(-data.size // size)
+        count = max(1, -(-data.size // size))
         # Equal ones, so that threads which take turns end together.
         for begin, end in pairwise(data.size * i // count for i in range(count + 1)):
             pieces = [array[begin:end] for array in arrays]
