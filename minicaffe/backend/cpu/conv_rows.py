@@ -165,7 +165,7 @@ def rows_read(image, out, window: Window, piece: slice, group: int, workspace: W
 
 
 def overlapping(rows: np.ndarray, taken: int, step: int, count: int) -> np.ndarray:
-    """(group, count, taken * R, columns): runs of `taken` of the rows (group, any, R, columns), `step` apart, a view."""
+    """(group, count, taken * R, columns): runs of `taken` rows of (group, any, R, columns), `step` apart; a view."""
     group, _, height, columns = rows.shape
     strides = (rows.strides[0], step * rows.strides[1], *rows.strides[2:])
     return as_strided(rows, (group, count, taken * height, columns), strides, writeable=False)
