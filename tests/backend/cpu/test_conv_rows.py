@@ -23,7 +23,7 @@ def test_odd_shapes(monkeypatch, piece_bytes, case, kernel, args):
 
 
 @pytest.mark.parametrize(
-    "window, shape, order, suits",
+    "window, shape, memory, suits",
     [
         (Window.of((3, 3)), (64, 2, 4, 4), layout.BATCH_INNERMOST, True),
         (Window.of((3, 3)), (63, 2, 4, 4), layout.BATCH_INNERMOST, False),
@@ -35,6 +35,6 @@ def test_odd_shapes(monkeypatch, piece_bytes, case, kernel, args):
         (Window.of((3, 3)), (64, 2, 0, 4), layout.BATCH_INNERMOST, False),
     ],
 )
-def test_which_convolutions_go_by_rows(window, shape, order, suits):
-    y = layout.view(np.empty(int(np.prod(shape))), shape, order)
+def test_which_convolutions_go_by_rows(window, shape, memory, suits):
+    y = layout.view(np.empty(int(np.prod(shape))), shape, memory)
     assert conv_rows.suits(y, window) is suits
