@@ -157,10 +157,9 @@ def rows_read(image, out, window: Window, piece: slice, group: int, workspace: W
     here = image[:, piece.start * stride : piece.start * stride + needed]
     unfolded = windows(here, inner(window), (needed, *out.shape[2 : 1 + len(window.kernel)]))
     # (C, 1, *inner kernel, rows, *inner outputs, N) -> (group, rows, C / group, *inner kernel, *inner outputs, N)
-    unfolded = np.moveaxis(unfolded[:, 0], len(window.kernel), 0)
-    target = rows[:, :, :-1].reshape(group, needed, -1, *unfolded.shape[2:])
-    for g in range(group):
-        np.copyto(target[g], unfolded[:, g * target.shape[2] : (g + 1) * target.shape[2]])
+    unfolded = unfolded.reshape(group, -1, *unfolded.shape[2:])
+    unfolded = np.moveaxis(unfolded, 1 + len(window.kernel), 1)
+    np.copyto(rows[:, :, :-1].reshape(unfolded.shape), unfolded)
     return overlapping(rows, kernel, stride, count)
 
 
