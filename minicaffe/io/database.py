@@ -17,12 +17,14 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from minicaffe.errors import DataError, FileError, ParamError
+from minicaffe.errors import DataError, FileError, MinicaffeError, ParamError
 
 if TYPE_CHECKING:
     from minicaffe.io.database_writer import DatabaseWriter
 
-BACKENDS = ("lmdb", "leveldb")
+# What a kind is called, and a file that each of that kind holds.
+_KINDS = {"lmdb": ("an LMDB", "data.mdb"), "leveldb": ("a LevelDB", "CURRENT")}
+BACKENDS = tuple(_KINDS)
 # A text in the database's folder that tells what is peculiar about its contents.
 NOTE_FILE = "minicaffe_note.txt"
 _LONGEST_NOTE = 1 << 16
@@ -44,6 +46,25 @@ def open_database(path: str | os.PathLike[str], backend: str) -> Database:
     from minicaffe.io.leveldb.reader import LevelDBDatabase
 
     return LevelDBDatabase(path)
+
+
+def file_of_kind(folder: str, backend: str, missing: type[MinicaffeError]) -> str:
+    """The path of the file by which a database of this kind is known.
+
+    Raises FileError where there is no folder, `missing` where there is no such file in it.
+    """
+    called, name = _KINDS[backend]
+    if not os.path.isdir(folder):
+        what = f"is a file, {called} is a folder" if os.path.exists(folder) else "no such folder"
+        raise FileError(f"{what}; create it with a convert tool, or correct data_param.source", file=folder)
+    path = os.path.join(folder, name)
+    if not os.path.isfile(path):
+        (other,) = set(BACKENDS) - {backend}
+        mark = _KINDS[other][1]
+        hint = f" (it holds {mark}: set backend: {other.upper()})" if os.path.isfile(os.path.join(folder, mark)) else ""
+        text = f"is not {called}: it has no file {name}{hint}; copy it whole, or correct data_param.source"
+        raise missing(text, file=folder)
+    return path
 
 
 def create_database(path: str | os.PathLike[str], backend: str, note: str = "") -> DatabaseWriter:

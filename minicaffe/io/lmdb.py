@@ -15,14 +15,13 @@ Source: LMDB 0.9, lmdb.h and mdb.c; data version 1, little-endian, 64-bit page n
 
 from __future__ import annotations
 
-import os
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from minicaffe.errors import FileError, FormatError
-from minicaffe.io.database import Database, Record
+from minicaffe.io.database import Database, Record, file_of_kind
 from minicaffe.io.read_at import FileReader
 
 _PAGE = struct.Struct("<QHHHH")
@@ -64,7 +63,7 @@ class LMDBDatabase(Database):
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
-        self._file = FileReader(_data_path(path))
+        self._file = FileReader(file_of_kind(path, "lmdb", FileError))
         try:
             self._meta = _read_meta(self._file)
             # Pages that were taken and given back at the end need not be there: only then is every page looked at.
@@ -164,19 +163,6 @@ def _key(page: bytes, place: int) -> bytes:
     (size,) = _KEY_SIZE.unpack_from(page, place)
     start = place + _NODE.size
     return page[start : start + size]
-
-
-def _data_path(folder: str) -> str:
-    if not os.path.isdir(folder):
-        what = "is a file, an LMDB is a folder" if os.path.exists(folder) else "no such folder"
-        raise FileError(f"{what}; create it with a convert tool, or correct data_param.source", file=folder)
-    path = os.path.join(folder, "data.mdb")
-    if not os.path.isfile(path):
-        other = " (it holds CURRENT: set backend: LEVELDB)" if os.path.isfile(os.path.join(folder, "CURRENT")) else ""
-        raise FileError(
-            f"is not an LMDB: it has no file data.mdb{other}; copy it whole, or correct data_param.source", file=folder
-        )
-    return path
 
 
 def _read_meta(file: FileReader) -> _Meta:

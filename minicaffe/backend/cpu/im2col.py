@@ -65,15 +65,10 @@ def padded_size(size: tuple[int, ...], window: Window) -> tuple[int, ...]:
 
 def padded(image: np.ndarray, window: Window, workspace: Workspace) -> np.ndarray:
     """`image` with zeros around it, in scratch memory; itself where no window leaves it."""
-    axes = len(window.kernel)
-    size = image.shape[1 : 1 + axes]
-    outer = padded_size(size, window)
-    if outer == size:
-        return image
-    shape = (image.shape[0], *outer, *image.shape[1 + axes :])
-    result = workspace.array("kernel:padded", shape, image.dtype)
-    result.fill(0)
-    np.copyto(inside(result, window, size), image)
+    result = fold_target(image, window, workspace)
+    if result is not image:
+        result.fill(0)
+        np.copyto(inside(result, window, image), image)
     return result
 
 
@@ -90,9 +85,10 @@ def fold_target(image: np.ndarray, window: Window, workspace: Workspace) -> np.n
 def unpad(sums: np.ndarray, window: Window, image: np.ndarray) -> None:
     """Copy the inside of a folded array back, if it is not the image itself."""
     if sums is not image:
-        np.copyto(image, inside(sums, window, image.shape[1 : 1 + len(window.kernel)]))
+        np.copyto(image, inside(sums, window, image))
 
 
-def inside(padded_image: np.ndarray, window: Window, size: tuple[int, ...]) -> np.ndarray:
-    place = (slice(None), *(slice(p, p + n) for p, n in zip(window.pad, size, strict=True)))
-    return padded_image[place]
+def inside(padded_image: np.ndarray, window: Window, image: np.ndarray) -> np.ndarray:
+    """The part of a padded image where `image` lies."""
+    sizes = image.shape[1 : 1 + len(window.kernel)]
+    return padded_image[(slice(None), *(slice(p, p + n) for p, n in zip(window.pad, sizes, strict=True)))]

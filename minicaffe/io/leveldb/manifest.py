@@ -18,7 +18,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from minicaffe.errors import FileError, FormatError
+from minicaffe.errors import FormatError
+from minicaffe.io.database import file_of_kind
 from minicaffe.io.leveldb.coding import Malformed, read_slice, read_varint, split_internal_key
 from minicaffe.io.leveldb.log import read_records
 from minicaffe.io.read_at import FileReader
@@ -67,15 +68,7 @@ def read_manifest(folder: str) -> Manifest:
 
 
 def _manifest_path(folder: str) -> str:
-    if not os.path.isdir(folder):
-        what = "is a file, a LevelDB is a folder" if os.path.exists(folder) else "no such folder"
-        raise FileError(f"{what}; create it with a convert tool, or correct data_param.source", file=folder)
-    current = os.path.join(folder, "CURRENT")
-    if not os.path.isfile(current):
-        other = " (it holds data.mdb: set backend: LMDB)" if os.path.isfile(os.path.join(folder, "data.mdb")) else ""
-        raise FormatError(
-            f"is not a LevelDB: it has no file CURRENT{other}; copy it whole, or correct data_param.source", file=folder
-        )
+    current = file_of_kind(folder, "leveldb", FormatError)
     with FileReader(current) as file:
         name = file.read(_LONGEST_NAME, 0)
     if not re.fullmatch(rb"MANIFEST-[0-9]+\n", name):
