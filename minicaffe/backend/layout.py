@@ -39,7 +39,7 @@ def batch_innermost(shape: Shape) -> str:
 
 def by_batch_size(shape: Shape) -> str:
     """The CPU's rule: batch innermost for blobs with spatial axes and a large batch."""
-    return batch_innermost(shape) if shape and shape[0] >= BATCH_INNERMOST_FROM else C_ORDER
+    return batch_innermost(shape) if leading(shape) >= BATCH_INNERMOST_FROM else C_ORDER
 
 
 LAYOUTS: dict[str, Layout] = {"auto": by_batch_size, "c": c_order, "batch_innermost": batch_innermost}
@@ -62,7 +62,7 @@ def order_of(array: Any) -> str:
         return C_ORDER
     if batch_last(array).flags.c_contiguous:
         return BATCH_INNERMOST
-    raise ValueError(f"an array of shape {array.shape} and strides {array.strides} lies in neither memory order")
+    raise ValueError(f"an array of {strides_text(array)} lies in neither memory order")
 
 
 def batch_last(array: Any) -> Any:

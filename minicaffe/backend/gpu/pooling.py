@@ -14,8 +14,8 @@ from minicaffe.backend.workspace import Workspace
 
 Array = Any
 
-# Where a window lies, and which windows hold a pixel, along one axis. Each span is first ... last - 1.
-SPANS = (
+# Where a window lies, and which windows hold a pixel: along one axis, then on a plane. A span is first ... last - 1.
+WINDOWS = (
     "enum { AXES = 2 };\n"
     + WINDOW
     + r"""
@@ -43,26 +43,62 @@ inline __device__ Span windows_over(Window win, int axis, int pixel)
     Span span = {padded < kernel ? 0 : (padded - kernel) / stride + 1, min(padded / stride + 1, win.output[axis])};
     return span;
 }
+
+// Output i of all: its place, its plane of x, and the pixels that its window holds.
+struct Output { int h, w; const T* plane; Span rows, columns; };
+
+inline __device__ Output output_at(const T* x, Window win, Index i)
+{
+    int w = i % win.output[1], h = i / win.output[1] % win.output[0];
+    const T* plane = x + i / win.output[1] / win.output[0] * win.image[0] * win.image[1];
+    Output o = {h, w, plane, pixels_in(win, 0, h), pixels_in(win, 1, w)};
+    return o;
+}
+
+// Pixel i of all: its place, the first of its plane's rows of outputs, and the windows that hold it.
+struct Pixel { int h, w; Index first_row; Span rows, columns; };
+
+inline __device__ Pixel pixel_at(Window win, Index i)
+{
+    int w = i % win.image[1], h = i / win.image[1] % win.image[0];
+    Pixel p = {h, w, i / win.image[1] / win.image[0] * win.output[0], windows_over(win, 0, h), windows_over(win, 1, w)};
+    return p;
+}
+
+// What a winner is: 1 + the number of the tap with which the window of output (oh, ow) meets pixel (h, w).
+inline __device__ int tap_number(Window win, int oh, int ow, int h, int w)
+{
+    return (h - corner_of(win, 0, oh)) * win.kernel[1] + (w - corner_of(win, 1, ow)) + 1;
+}
+
+inline __device__ T area_of(Window win, int oh, int ow) { return (T)length_of(win, 0, oh) * length_of(win, 1, ow); }
+
+inline __device__ T sum_of(Output o, Window win)
+{
+    T sum = 0;
+    for (int h = o.rows.first; h < o.rows.last; h++)
+        for (int w = o.columns.first; w < o.columns.last; w++)
+            sum += o.plane[(Index)h * win.image[1] + w];
+    return sum;
+}
 """
 )
 
 MAX_POOL_FORWARD = Kernel(
-    SPANS
+    WINDOWS
     + r"""
 extern "C" __global__ void max_pool_forward(Index total, const T* x, Window win, double lowest, T* y, W* winner)
 {
     GRID_STRIDE_LOOP(i, total) {
-        int ow = i % win.output[1], oh = i / win.output[1] % win.output[0];
-        const T* plane = x + i / win.output[1] / win.output[0] * win.image[0] * win.image[1];
-        Span rows = pixels_in(win, 0, oh), columns = pixels_in(win, 1, ow);
+        Output o = output_at(x, win, i);
         T best = (T)lowest;
         int won = 0;
-        for (int h = rows.first; h < rows.last; h++)
-            for (int w = columns.first; w < columns.last; w++) {
-                T value = plane[(Index)h * win.image[1] + w];
+        for (int h = o.rows.first; h < o.rows.last; h++)
+            for (int w = o.columns.first; w < o.columns.last; w++) {
+                T value = o.plane[(Index)h * win.image[1] + w];
                 if (value > best) {
                     best = value;
-                    won = (h - corner_of(win, 0, oh)) * win.kernel[1] + (w - corner_of(win, 1, ow)) + 1;
+                    won = tap_number(win, o.h, o.w, h, w);
                 }
             }
         y[i] = best;
@@ -73,20 +109,17 @@ extern "C" __global__ void max_pool_forward(Index total, const T* x, Window win,
 )
 
 MAX_POOL_BACKWARD = Kernel(
-    SPANS
+    WINDOWS
     + r"""
 extern "C" __global__ void max_pool_backward(Index total, const T* dy, const W* winner, Window win, T* dx)
 {
     GRID_STRIDE_LOOP(i, total) {
-        int w = i % win.image[1], h = i / win.image[1] % win.image[0];
-        Index plane = i / win.image[1] / win.image[0] * win.output[0];
-        Span rows = windows_over(win, 0, h), columns = windows_over(win, 1, w);
+        Pixel p = pixel_at(win, i);
         T sum = 0;
-        for (int oh = rows.first; oh < rows.last; oh++)
-            for (int ow = columns.first; ow < columns.last; ow++) {
-                Index o = (plane + oh) * win.output[1] + ow;
-                int tap = (h - corner_of(win, 0, oh)) * win.kernel[1] + (w - corner_of(win, 1, ow));
-                if ((int)winner[o] == tap + 1)
+        for (int oh = p.rows.first; oh < p.rows.last; oh++)
+            for (int ow = p.columns.first; ow < p.columns.last; ow++) {
+                Index o = (p.first_row + oh) * win.output[1] + ow;
+                if ((int)winner[o] == tap_number(win, oh, ow, p.h, p.w))
                     sum += dy[o];
             }
         dx[i] = sum;
@@ -96,7 +129,7 @@ extern "C" __global__ void max_pool_backward(Index total, const T* dy, const W* 
 )
 
 MAX_POOL_INDEX = Kernel(
-    SPANS
+    WINDOWS
     + r"""
 extern "C" __global__ void max_pool_index(Index total, const W* winner, Window win, T* index)
 {
@@ -128,38 +161,29 @@ extern "C" __global__ void max_pool_backward_index(Index total, const T* dy, con
 )
 
 AVERAGE_POOL_FORWARD = Kernel(
-    SPANS
+    WINDOWS
     + r"""
 extern "C" __global__ void average_pool_forward(Index total, const T* x, Window win, T* y)
 {
     GRID_STRIDE_LOOP(i, total) {
-        int ow = i % win.output[1], oh = i / win.output[1] % win.output[0];
-        const T* plane = x + i / win.output[1] / win.output[0] * win.image[0] * win.image[1];
-        Span rows = pixels_in(win, 0, oh), columns = pixels_in(win, 1, ow);
-        T sum = 0;
-        for (int h = rows.first; h < rows.last; h++)
-            for (int w = columns.first; w < columns.last; w++)
-                sum += plane[(Index)h * win.image[1] + w];
-        y[i] = sum / ((T)length_of(win, 0, oh) * length_of(win, 1, ow));
+        Output o = output_at(x, win, i);
+        y[i] = sum_of(o, win) / area_of(win, o.h, o.w);
     }
 }
 """
 )
 
 AVERAGE_POOL_BACKWARD = Kernel(
-    SPANS
+    WINDOWS
     + r"""
 extern "C" __global__ void average_pool_backward(Index total, const T* dy, Window win, T* dx)
 {
     GRID_STRIDE_LOOP(i, total) {
-        int w = i % win.image[1], h = i / win.image[1] % win.image[0];
-        Index plane = i / win.image[1] / win.image[0] * win.output[0];
-        Span rows = windows_over(win, 0, h), columns = windows_over(win, 1, w);
+        Pixel p = pixel_at(win, i);
         T sum = 0;
-        for (int oh = rows.first; oh < rows.last; oh++)
-            for (int ow = columns.first; ow < columns.last; ow++)
-                sum += dy[(plane + oh) * win.output[1] + ow]
-                    / ((T)length_of(win, 0, oh) * length_of(win, 1, ow));
+        for (int oh = p.rows.first; oh < p.rows.last; oh++)
+            for (int ow = p.columns.first; ow < p.columns.last; ow++)
+                sum += dy[(p.first_row + oh) * win.output[1] + ow] / area_of(win, oh, ow);
         dx[i] = sum;
     }
 }
@@ -167,27 +191,20 @@ extern "C" __global__ void average_pool_backward(Index total, const T* dy, Windo
 )
 
 STOCHASTIC_POOL_FORWARD = Kernel(
-    SPANS
+    WINDOWS
     + r"""
 extern "C" __global__ void stochastic_pool_forward(Index total, const T* x, Window win, const T* uniform, T* y,
                                                    W* winner)
 {
     GRID_STRIDE_LOOP(i, total) {
-        int ow = i % win.output[1], oh = i / win.output[1] % win.output[0];
-        const T* plane = x + i / win.output[1] / win.output[0] * win.image[0] * win.image[1];
-        Span rows = pixels_in(win, 0, oh), columns = pixels_in(win, 1, ow);
-        T sum = 0;
-        for (int h = rows.first; h < rows.last; h++)
-            for (int w = columns.first; w < columns.last; w++)
-                sum += plane[(Index)h * win.image[1] + w];
-
-        T threshold = uniform[i] * sum, running = 0, chosen = 0;
+        Output o = output_at(x, win, i);
+        T threshold = uniform[i] * sum_of(o, win), running = 0, chosen = 0;
         int won = 0;
         bool reached = false;
-        for (int h = rows.first; h < rows.last && !reached; h++)
-            for (int w = columns.first; w < columns.last && !reached; w++) {
-                chosen = plane[(Index)h * win.image[1] + w];
-                won = (h - corner_of(win, 0, oh)) * win.kernel[1] + (w - corner_of(win, 1, ow)) + 1;
+        for (int h = o.rows.first; h < o.rows.last && !reached; h++)
+            for (int w = o.columns.first; w < o.columns.last && !reached; w++) {
+                chosen = o.plane[(Index)h * win.image[1] + w];
+                won = tap_number(win, o.h, o.w, h, w);
                 running += chosen;
                 reached = running >= threshold;
             }
@@ -199,18 +216,16 @@ extern "C" __global__ void stochastic_pool_forward(Index total, const T* x, Wind
 )
 
 STOCHASTIC_POOL_TEST = Kernel(
-    SPANS
+    WINDOWS
     + r"""
 extern "C" __global__ void stochastic_pool_test(Index total, const T* x, Window win, T* y)
 {
     GRID_STRIDE_LOOP(i, total) {
-        int ow = i % win.output[1], oh = i / win.output[1] % win.output[0];
-        const T* plane = x + i / win.output[1] / win.output[0] * win.image[0] * win.image[1];
-        Span rows = pixels_in(win, 0, oh), columns = pixels_in(win, 1, ow);
+        Output o = output_at(x, win, i);
         T sum = 0, squares = 0;
-        for (int h = rows.first; h < rows.last; h++)
-            for (int w = columns.first; w < columns.last; w++) {
-                T value = plane[(Index)h * win.image[1] + w];
+        for (int h = o.rows.first; h < o.rows.last; h++)
+            for (int w = o.columns.first; w < o.columns.last; w++) {
+                T value = o.plane[(Index)h * win.image[1] + w];
                 sum += value;
                 squares += value * value;
             }
