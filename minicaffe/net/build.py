@@ -18,7 +18,7 @@ from minicaffe.layers import layer_class, layer_type_list
 from minicaffe.layers.base import Context, Layer
 from minicaffe.net.filter import filter_layers
 from minicaffe.net.graph import Graph
-from minicaffe.net.memory import ALIGNMENT as ALIGNMENT, ParameterMemory, check_size, largest_layer
+from minicaffe.net.memory import ParameterMemory, check_size, largest_layer
 from minicaffe.net.spec import LayerSpec
 from minicaffe.net.splits import insert_splits
 from minicaffe.proto.hints import nearest

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minicaffe.backend import Backend
-from minicaffe.blob import DATA, DIFF
+from minicaffe.blob import DATA, DIFF, Blob
 from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Context, Layer
 from minicaffe.net.graph import Graph
@@ -73,6 +73,15 @@ def container_limit() -> int | None:
     return None
 
 
+def places_of(blobs: Sequence[Blob]) -> tuple[list[slice], int]:
+    """Where each blob lies in one flat buffer for all of them, and how many values that buffer has."""
+    places, start = [], 0
+    for blob in blobs:
+        places.append(slice(start, start + blob.count))
+        start += -(-blob.count // ALIGNMENT) * ALIGNMENT
+    return places, start
+
+
 class ParameterMemory:
     """All learnable parameters in one flat array, all their gradients in another, of one layout.
 
@@ -83,18 +92,17 @@ class ParameterMemory:
 
     def __init__(self, context: Context, parameters: Sequence[Parameter]) -> None:
         self._context, self._blobs = context, [parameter.blob for parameter in parameters]
-        self._sizes = [-(-blob.count // ALIGNMENT) * ALIGNMENT for blob in self._blobs]
+        self._places, self._size = places_of(self._blobs)
         self._data = self._take(DATA)
         self._storages = [blob.storage(DATA) for blob in self._blobs]
         self._diffs = None if context.backend.is_gpu else self._take(DIFF)
 
     def _take(self, which: int) -> Any:
-        start, backend = 0, self._context.backend
+        backend = self._context.backend
         with backend.at_work():
-            flat = backend.zeros(sum(self._sizes), self._context.dtype)
-            for blob, size in zip(self._blobs, self._sizes, strict=True):
-                blob.rebind(which, flat[start : start + blob.count])
-                start += size
+            flat = backend.zeros(self._size, self._context.dtype)
+            for blob, place in zip(self._blobs, self._places, strict=True):
+                blob.rebind(which, flat[place])
         return flat
 
     @property

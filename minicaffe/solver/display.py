@@ -25,9 +25,6 @@ class Display:
         """Start the clock of the next line."""
         self._started = time.monotonic()
 
-    def is_due(self, iteration: int) -> bool:
-        return self.display != 0 and iteration % self.display == 0
-
     def show(self, iteration: int, loss: float, net: Net) -> None:
         """The iteration's line, with the smoothed loss, then a line for each value of the net's outputs."""
         seconds = int((time.monotonic() - self._started) * 1000) / 1000

@@ -10,7 +10,6 @@ loss window stand.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from typing import Any
@@ -19,11 +18,10 @@ from minicaffe import log
 from minicaffe.errors import FileError, FormatError, Origin, ParamError, SolverError
 from minicaffe.io.atomic import check_writable, remove_stale
 from minicaffe.io.solverstate import SolverState, read_solverstate, write_solverstate
+from minicaffe.io.wire_file import size_and_sha256
 from minicaffe.net.net import Net
 from minicaffe.proto import caffe_pb2
 from minicaffe.solver.settings import setting_error
-
-_PIECE = 1 << 20
 
 
 def check_snapshots(param: Any, origin: Origin) -> None:
@@ -106,13 +104,8 @@ def find_weights(learned_net: str, state_path: str, model: dict | None = None) -
 
 
 def _is(path: str, model: dict) -> bool:
-    if os.path.getsize(path) != model["size"]:
-        return False
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest() == model["sha256"]
+    # The size first: a file of another one need not be read.
+    return os.path.getsize(path) == model["size"] and size_and_sha256(path)[1] == model["sha256"]
 
 
 def _extra(state: SolverState, path: str) -> dict:

@@ -124,7 +124,7 @@ class Solver:
 
     def _final_look(self) -> None:
         """What solve shows of the trained net: the loss of one more batch, and a test."""
-        if self._display.is_due(self.iter):
+        if self._is_due(self._param.display):
             self._window.add(self.iter, self._checked(self.net.run_forward()))
             log.info(f"Iteration {self.iter}, loss = {log.g(self._window.smoothed)}")
         if self._is_due(self._param.test_interval):
@@ -154,7 +154,7 @@ class Solver:
         """Gradients, their line in the log, and the update."""
         for on_start, _ in self._callbacks:
             on_start()
-        net, display = self.net, self._display.is_due(self.iter)
+        net, display = self.net, self._is_due(self._param.display)
         net.debug_info = display and self._param.debug_info
         loss: Any = 0.0
         for _ in range(self._param.iter_size):
@@ -179,7 +179,7 @@ class Solver:
     def apply_update(self) -> None:
         """One update from the gradients that are in the net's diffs; iter grows by 1."""
         rate = self.lr
-        if self._display.is_due(self.iter):
+        if self._is_due(self._param.display):
             log.info(f"Iteration {self.iter}, lr = {log.g(rate)}")
         if not np.isfinite(rate):
             text = f'is "{self._param.lr_policy}", which gives a rate of {rate:g} at iteration {self.iter}'

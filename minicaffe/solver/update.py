@@ -6,11 +6,9 @@ import math
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from minicaffe import log
 from minicaffe.errors import Origin
-from minicaffe.net.memory import ALIGNMENT
+from minicaffe.net.memory import places_of
 from minicaffe.net.net import Net
 from minicaffe.solver.rule import Rule
 from minicaffe.solver.settings import setting_error
@@ -42,10 +40,9 @@ class Updater:
 
     def _allocate(self) -> list[Array]:
         blobs = self.net.learnable_params * self.rule.slots
-        starts = np.cumsum([0] + [-(-blob.count // ALIGNMENT) * ALIGNMENT for blob in blobs])
-        buffer = self.net.backend.zeros(int(starts[-1]), self._real)
-        spans = zip(blobs, starts, strict=False)
-        return [buffer[int(start) : int(start) + blob.count].reshape(blob.shape) for blob, start in spans]
+        places, size = places_of(blobs)
+        buffer = self.net.backend.zeros(size, self._real)
+        return [buffer[place].reshape(blob.shape) for blob, place in zip(blobs, places, strict=True)]
 
     def check(self, origin: Origin) -> None:
         """Raises ParamError where regularization_type is none that there is; unless nothing decays."""
