@@ -37,6 +37,11 @@ class Origin:
         return self.line
 
 
+def reason_of(error: OSError) -> str:
+    """What the system says, to go on with in the middle of a sentence."""
+    return (error.strerror or str(error)).lower()
+
+
 class MinicaffeError(RuntimeError):
     """Base of all that minicaffe raises on purpose.
 

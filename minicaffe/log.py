@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from minicaffe.errors import FileError
+from minicaffe.errors import FileError, reason_of
 
 INFO, WARNING, ERROR, FATAL = range(4)
 _NAMES = ("INFO", "WARNING", "ERROR", "FATAL")
@@ -43,7 +43,7 @@ class LogFile:
             # Appending: a resumed run goes on in the log it began, and no earlier log is lost.
             self._file = open(path, "a", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
         except OSError as error:
-            text = f"cannot be written: {(error.strerror or str(error)).lower()}; give another log file"
+            text = f"cannot be written: {reason_of(error)}; give another log file"
             raise FileError(text, file=os.fspath(path)) from error
 
     def write(self, line: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minicaffe import backend, log
-from minicaffe.backend.gpu.device import device_count, import_cupy
+from minicaffe.backend.gpu.device import device_count, import_cupy, open_gpu
 from minicaffe.cli.flags import names
 from minicaffe.errors import ParamError
 
@@ -36,5 +36,4 @@ def use_device(number: int | None) -> None:
     backend.set_device(number)
     backend.set_mode_gpu()
     log.info(f"Using GPUs {number}")
-    name = backend.active().xp.cuda.runtime.getDeviceProperties(number)["name"]
-    log.info(f"GPU {number}: {name.decode() if isinstance(name, bytes) else name}")
+    log.info(f"GPU {number}: {open_gpu(number).device_name}")

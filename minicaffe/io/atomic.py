@@ -17,7 +17,7 @@ import stat
 from collections.abc import Iterator
 from typing import IO, Any
 
-from minicaffe.errors import FileError
+from minicaffe.errors import FileError, reason_of
 
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
 _TEMPORARY = re.compile(r"\.(?P<name>.*)\.(?P<pid>\d+)@(?P<host>[A-Za-z0-9-]+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
@@ -93,7 +93,7 @@ def check_writable(prefix: str | os.PathLike[str]) -> None:
         advice = _advice(error)
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             advice = f"create the folder first (mkdir -p '{folder}'), or set another snapshot_prefix"
-        raise FileError(f"Cannot write to snapshot prefix '{prefix}': {_reason(error)}; {advice}") from error
+        raise FileError(f"Cannot write to snapshot prefix '{prefix}': {reason_of(error)}; {advice}") from error
     finally:
         with contextlib.suppress(OSError):
             os.unlink(probe)
@@ -231,11 +231,7 @@ def _as_file_error(final: str, target: str) -> Iterator[None]:
         name = None if error.filename is None else os.fsdecode(error.filename)
         if name not in (None, final, target) and not _TEMPORARY.fullmatch(os.path.basename(name)):
             raise
-        raise FileError(f"cannot be written: {_reason(error)}; {_advice(error)}", file=final) from error
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+        raise FileError(f"cannot be written: {reason_of(error)}; {_advice(error)}", file=final) from error
 
 
 def _advice(error: OSError) -> str:

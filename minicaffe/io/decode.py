@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minicaffe.errors import DataError, FileError
+from minicaffe.errors import DataError, FileError, reason_of
 from minicaffe.io.resize import resize
 
 # What blue, green and red count in a grey value, and what is added before the shift. OpenCV leaves PNG to libpng.
@@ -36,7 +36,7 @@ def load_image_file(
         with open(file, "rb") as stream:
             data = stream.read()
     except OSError as error:
-        raise FileError(f"cannot be read: {(error.strerror or str(error)).lower()}", file=file) from error
+        raise FileError(f"cannot be read: {reason_of(error)}", file=file) from error
     image = decode_image(data, color, file)
     return resize(image, new_height, new_width) if new_height > 0 and new_width > 0 else image
 

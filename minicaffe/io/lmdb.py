@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from minicaffe.errors import FileError, FormatError
 from minicaffe.io.database import Database, Record, file_of_kind
-from minicaffe.io.read_at import FileReader
+from minicaffe.io.read_at import FileReader, damaged
 
 _PAGE = struct.Struct("<QHHHH")
 _NODE = struct.Struct("<HHHH")
@@ -86,14 +86,14 @@ class LMDBDatabase(Database):
                 end = start + (low | high << 16)
                 key = page[place + _NODE.size : start]
                 if key <= last:
-                    raise _damaged(self._file, f"key {key!r} stands behind {last!r}")
+                    raise damaged(self._file.path, f"key {key!r} stands behind {last!r}")
                 last = key
                 if flags:
                     yield key, self._value_elsewhere(key, flags, page[start : start + 8], end - start)
                 elif end <= page_size:
                     yield key, page[start:end]
                 else:
-                    raise _damaged(self._file, f"the value of {key!r} runs over its page")
+                    raise damaged(self._file.path, f"the value of {key!r} runs over its page")
             skip = max(skip - len(places), 0)
 
     def _value_elsewhere(self, key: bytes, flags: int, place: bytes, size: int) -> bytes:
@@ -102,7 +102,7 @@ class LMDBDatabase(Database):
             raise FormatError(f"{key!r} holds a database or several values, no Datum", file=self._file.path)
         number, last = int.from_bytes(place, "little"), self._meta.last_page
         if number > last:
-            raise _damaged(self._file, f"the value of {key!r} lies in page {number}, the last one is {last}")
+            raise damaged(self._file.path, f"the value of {key!r} lies in page {number}, the last one is {last}")
         return self._file.read_exactly(size, number * self._meta.page_size + _PAGE.size)
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class _Tree:
         start = (number - self._first) * size
         if not 0 <= start < len(self._ahead):
             if number > self._meta.last_page:
-                raise _damaged(self._file, f"page {number} is asked for, the last one is {self._meta.last_page}")
+                raise damaged(self._file.path, f"page {number} is asked for, the last one is {self._meta.last_page}")
             self._ahead, self._first, start = self._file.read(_READ_AHEAD * size, number * size), number, 0
         page = self._ahead[start : start + size]
         return page if len(page) == size else self._file.read_exactly(size, number * size)
@@ -152,10 +152,10 @@ class _Tree:
         """Where the page's nodes begin; FormatError where this cannot be a page of that kind."""
         found, _, flags, lower, _ = _PAGE.unpack_from(page)
         if found != number or not flags & kind or not _PAGE.size <= lower <= len(page) or lower & 1:
-            raise _damaged(self._file, f"page {number} is no {'leaf' if kind == _LEAF else 'branch'} of the tree")
+            raise damaged(self._file.path, f"page {number} is no {'leaf' if kind == _LEAF else 'branch'} of the tree")
         places = struct.unpack_from(f"<{(lower - _PAGE.size) // 2}H", page, _PAGE.size)
         if not places or max(places) + _NODE.size > len(page):
-            raise _damaged(self._file, f"page {number} has no nodes where it should")
+            raise damaged(self._file.path, f"page {number} has no nodes where it should")
         return places
 
 
@@ -189,13 +189,9 @@ def _parse_meta(file: FileReader, position: int) -> _Meta:
     _, flags, depth, _, _, _, entries, root = _TREE.unpack_from(page, at + _TREE.size)
     last_page, transaction = _TAIL.unpack_from(page, at + 2 * _TREE.size)
     if not 512 <= page_size <= 65536 or page_size & (page_size - 1):
-        raise _damaged(file, f"pages of {page_size} bytes")
+        raise damaged(file.path, f"pages of {page_size} bytes")
     if flags & _OTHER_ORDERS:
         raise FormatError(f"orders its keys in a way of its own (flags {flags:#x}), Caffe's have none", file=file.path)
     if root != _NO_PAGE and not 1 <= depth <= _DEEPEST:
-        raise _damaged(file, f"a tree of {depth} levels")
+        raise damaged(file.path, f"a tree of {depth} levels")
     return _Meta(page_size, depth, entries, root, last_page, transaction)
-
-
-def _damaged(file: FileReader, what: str) -> FormatError:
-    return FormatError(f"is damaged: {what}; copy or create the database again", file=file.path)

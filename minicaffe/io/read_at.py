@@ -11,6 +11,11 @@ from minicaffe.errors import FileError, FormatError
 _LARGE = 1 << 20
 
 
+def damaged(path: str, what: str) -> FormatError:
+    """The error for a file of a database whose bytes cannot be."""
+    return FormatError(f"is damaged: {what}; copy or create the database again", file=path)
+
+
 class FileReader:
     """One file open for reading. Nothing is mapped: a file that is cut while it is read gives an error, not a crash.
 

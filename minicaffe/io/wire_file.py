@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from minicaffe.errors import FileError, FormatError
+from minicaffe.errors import FileError, FormatError, reason_of
 from minicaffe.io.wire import FIXED32, LEN, VARINT, Wire
 
 WEIGHTS, SOLVER_STATE, BLOB = "weights (a NetParameter)", "a solver state", "a single blob (such as a mean image)"
@@ -130,7 +130,7 @@ def _read_stream(file) -> bytes:
 
 
 def _not_opened(path: str | os.PathLike[str], error: OSError) -> FileError:
-    reason = (error.strerror or str(error)).lower()
+    reason = reason_of(error)
     opened = FileError(f"Couldn't open {os.fspath(path)}: {reason}; check the path")
     # Said in the sentence already, where Caffe has it.
     opened.file = os.fspath(path)

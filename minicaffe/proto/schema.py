@@ -75,6 +75,17 @@ def fields_of(message: Any) -> dict[str, Field]:
     }
 
 
+def set_field(message: Any, name: str, value: Any) -> None:
+    """Set a field to what ListFields gave of its like; the values of a repeated one are added to it."""
+    field = fields_of(message.DESCRIPTOR)[name]
+    if field.repeated:
+        getattr(message, name).extend(value)
+    elif field.kind == "message":
+        getattr(message, name).CopyFrom(value)
+    else:
+        setattr(message, name, value)
+
+
 _KINDS = {
     getattr(FieldDescriptor, f"TYPE_{kind.upper()}"): kind
     for kind in ("message", "enum", "string", "bytes", "bool", "float", "double", "int32", "int64", "uint32", "uint64")

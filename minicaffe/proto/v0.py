@@ -9,7 +9,7 @@ from typing import Any
 
 from minicaffe.errors import GraphError, Origin
 from minicaffe.proto import caffe_pb2
-from minicaffe.proto.schema import fields_of
+from minicaffe.proto.schema import set_field
 from minicaffe.proto.source import NetSource, moved
 
 # V0 type -> name in V1LayerParameter.LayerType. The type `padding` goes into the layer behind it.
@@ -197,9 +197,5 @@ def _put(message: Any, path: str, value: Any) -> None:
         message = getattr(message, part)
     if name.endswith("[0]"):
         getattr(message, name.removesuffix("[0]")).append(value)
-    elif fields_of(message.DESCRIPTOR)[name].repeated:
-        getattr(message, name).extend(value)
-    elif fields_of(message.DESCRIPTOR)[name].kind == "message":
-        getattr(message, name).CopyFrom(value)
     else:
-        setattr(message, name, value)
+        set_field(message, name, value)

@@ -9,7 +9,7 @@ from typing import Any
 
 from minicaffe.errors import ParamError
 from minicaffe.proto import caffe_pb2
-from minicaffe.proto.schema import fields_of
+from minicaffe.proto.schema import set_field
 from minicaffe.proto.source import NetSource, moved
 
 LayerType = caffe_pb2.V1LayerParameter.LayerType
@@ -128,9 +128,5 @@ def _upgrade_layer(old: Any, new: Any) -> None:
                 new.param.add()
             for spec, entry in zip(new.param, value, strict=False):  # the longest list decides
                 setattr(spec, PARAM_LISTS[field.name], entry)
-        elif fields_of(old.DESCRIPTOR)[field.name].repeated:
-            getattr(new, field.name).extend(value)
-        elif fields_of(old.DESCRIPTOR)[field.name].kind == "message":
-            getattr(new, field.name).CopyFrom(value)
         else:
-            setattr(new, field.name, value)
+            set_field(new, field.name, value)

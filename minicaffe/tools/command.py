@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from minicaffe.errors import MinicaffeError
 
@@ -25,6 +26,13 @@ def run_command(main: Callable[[list[str]], int], argv: list[str] | None = None)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+
+
+def progress_bar(total: int | None, **settings: Any) -> Any:
+    """tqdm's bar on stderr, which goes when it is done; nothing where stderr is no terminal."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, leave=False, disable=not sys.stderr.isatty(), **settings)
 
 
 def say(text: str) -> None:

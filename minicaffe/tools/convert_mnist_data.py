@@ -19,10 +19,9 @@ from minicaffe.errors import DataError, FileError, MinicaffeError
 from minicaffe.io import idx
 from minicaffe.io.database import BACKENDS, NOTE_FILE, create_database, open_database
 from minicaffe.io.datum import make_datum
-from minicaffe.tools.command import run_command, say
+from minicaffe.tools.command import progress_bar, run_command, say
 from minicaffe.tools.mnist_files import note_of
 
-COMMIT_EVERY = 1000
 # What an LMDB and a LevelDB put into their folders.
 _DATABASE_FILES = re.compile(
     rf"data\.mdb|lock\.mdb|CURRENT|LOCK|LOG(\.old)?|MANIFEST-\d+|\d+\.(ldb|sst|log|dbtmp)|{re.escape(NOTE_FILE)}"
@@ -60,18 +59,14 @@ def records(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[bytes, byt
 
 
 def _write(target: Path, backend: str, note: str, images: np.ndarray, labels: np.ndarray) -> None:
-    from tqdm import tqdm
-
     say(f"{target}: writing {len(images)} digits of {images.shape[1]}x{images.shape[2]} ({backend})")
     if note:
         say(f"{target}: WARNING: {note}")
-    bar = tqdm(total=len(images), unit="digits", leave=False, disable=not sys.stderr.isatty())
+    bar = progress_bar(len(images), unit="digits")
     with bar, create_database(target, backend, note=note) as writer:
-        for count, (key, value) in enumerate(records(images, labels), 1):
+        for key, value in records(images, labels):
             writer.put(key, value)
-            if count % COMMIT_EVERY == 0:
-                writer.commit()
-                bar.update(COMMIT_EVERY)
+            bar.update()
 
 
 def _is_complete(target: Path, backend: str, note: str, images: np.ndarray, labels: np.ndarray) -> bool:

@@ -6,21 +6,17 @@ as MNIST was (digit_raster). The seed decides every pixel.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minicaffe.backend.random import generator
 from minicaffe.io import idx
 from minicaffe.tools import mnist_files
+from minicaffe.tools.command import progress_bar
 from minicaffe.tools.digit_raster import SIDE, centre, ink
 from minicaffe.tools.digit_skeletons import SKELETONS, Skeleton
 from minicaffe.tools.digit_strokes import BOX, draw_paths
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 _BATCH = 256  # digits inked at a time: their distances stay in the cache
 # In pixels, each digit's own between these:
@@ -48,7 +44,7 @@ def draw(count: int, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
     rng = generator(seed, "digits", purpose)
     labels = rng.permutation(np.arange(count) % 10).astype(np.uint8)
     images = np.empty((count, SIDE, SIDE), np.uint8)
-    with _progress(count, purpose) as bar:
+    with progress_bar(count, desc=f"drawing {purpose} digits") as bar:
         for digit in range(10):
             for skeleton, where in _deal(digit, np.flatnonzero(labels == digit), rng):
                 for start in range(0, len(where), _BATCH):
@@ -56,12 +52,6 @@ def draw(count: int, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
                     images[part] = _draw_batch(skeleton, len(part), rng)
                     bar.update(len(part))
     return images, labels
-
-
-def _progress(count: int, purpose: str) -> tqdm:
-    from tqdm import tqdm
-
-    return tqdm(total=count, desc=f"drawing {purpose} digits", leave=False, disable=not sys.stderr.isatty())
 
 
 def _deal(digit: int, where: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[Skeleton, np.ndarray]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -12,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from minicaffe.errors import FormatError
+from minicaffe.tools.command import progress_bar
 from minicaffe.tools.mnist_files import MnistFile, md5
 from minicaffe.version import __version__
 
@@ -74,14 +74,11 @@ def _download(url: str, file: MnistFile, limits: Limits) -> bytes:
 
 
 def _receive(response: http.client.HTTPResponse, file: MnistFile, limits: Limits) -> bytes:
-    from tqdm import tqdm
-
     length = response.headers.get("Content-Length", "")
     announced = int(length) if length.isdigit() else None
     deadline = time.monotonic() + limits.total
     data = bytearray()
-    bar = tqdm(total=announced, desc=file.name, unit="B", unit_scale=True, leave=False, disable=not sys.stderr.isatty())
-    with bar:
+    with progress_bar(announced, desc=file.name, unit="B", unit_scale=True) as bar:
         # read1 gives what has come; read would wait for a whole chunk, past any deadline, on a server that drips.
         while chunk := response.read1(_CHUNK):
             data += chunk

@@ -16,7 +16,7 @@ from minicaffe.errors import FileError, FormatError
 from minicaffe.io.atomic import atomic_write, remove_stale
 from minicaffe.tools.command import run_command, say
 from minicaffe.tools.download import Limits, fetch_from_mirrors, mirrors_from, unpack_gzip
-from minicaffe.tools.mnist_files import FILES, MARKER, MnistFile, State, marker_text, md5, state_of
+from minicaffe.tools.mnist_files import FILES, MARKER, MnistFile, State, bytes_of, marker_text, md5, state_of
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -113,10 +113,7 @@ def _packed_beside(folder: Path, file: MnistFile) -> bytes | None:
 
 
 def _checked(path: Path, file: MnistFile) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"cannot be read: {error.strerror or error}", file=str(path)) from error
+    data = bytes_of(path)
     if path.suffix == ".gz":
         try:
             data = unpack_gzip(data, file.size + 1)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minicaffe.errors import FileError
+from minicaffe.errors import FileError, reason_of
 
 _PREFIX = re.compile(r"[IWEF](\d{8}|\d{4}) (\d\d):(\d\d):(\d\d)\.(\d{1,6}) +\d+ [^\]\s]+:\d+\] (.*)")
 _NUMBER = r"([-+]?(?:[\d.]+(?:[eE][-+]?\d+)?|nan|inf))"
@@ -59,7 +59,7 @@ def read_log(path: str | os.PathLike[str]) -> TrainingLog:
     try:
         text = Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise FileError(f"cannot be read: {(error.strerror or str(error)).lower()}", file=os.fspath(path)) from error
+        raise FileError(f"cannot be read: {reason_of(error)}", file=os.fspath(path)) from error
     return parse_log(text.splitlines(), Path(path).name)
 
 

@@ -50,7 +50,7 @@ def state_of(folder: Path, file: MnistFile) -> State:
     path = folder / file.name
     if not path.exists():
         return State.ABSENT
-    found = md5(_bytes_of(path))
+    found = md5(bytes_of(path))
     if found == file.md5:
         return State.REAL
     return State.GENERATED if read_marker(folder).get(file.name) == found else State.UNKNOWN
@@ -61,7 +61,7 @@ def read_marker(folder: Path) -> dict[str, str]:
     path = folder / MARKER
     if not path.exists():
         return {}
-    words = [line.split() for line in _bytes_of(path).decode("utf-8", "replace").splitlines()]
+    words = [line.split() for line in bytes_of(path).decode("utf-8", "replace").splitlines()]
     return {pair[1]: pair[0] for pair in words if len(pair) == 2 and len(pair[0]) == 32}
 
 
@@ -82,10 +82,11 @@ def note_of(images_path: str | os.PathLike[str]) -> str:
     if path.name not in read_marker(path.parent):
         return ""
     # Somebody may have put the real files there by hand, and left the marker.
-    return "" if md5(_bytes_of(path)) in {file.md5 for file in FILES} else NOTE
+    return "" if md5(bytes_of(path)) in {file.md5 for file in FILES} else NOTE
 
 
-def _bytes_of(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
+    """What is in the file. Raises FileError where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:

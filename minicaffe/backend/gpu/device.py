@@ -43,7 +43,7 @@ class GpuBackend(Backend):
         return self.xp.cuda.Device(self.device_id)
 
 
-def open_gpu(device_id: int) -> Backend:
+def open_gpu(device_id: int) -> GpuBackend:
     """The backend of GPU `device_id` (0 is the first), selected for the calling thread.
 
     Raises DeviceError, saying what is missing and how to change to the CPU.

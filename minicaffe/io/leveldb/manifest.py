@@ -22,7 +22,7 @@ from minicaffe.errors import FormatError
 from minicaffe.io.database import file_of_kind
 from minicaffe.io.leveldb.coding import Malformed, read_slice, read_varint, split_internal_key
 from minicaffe.io.leveldb.log import read_records
-from minicaffe.io.read_at import FileReader
+from minicaffe.io.read_at import FileReader, damaged
 
 _COMPARATOR = b"leveldb.BytewiseComparator"
 # What follows each field's number.
@@ -59,11 +59,7 @@ def read_manifest(folder: str) -> Manifest:
                 for number, values in _parse_edit(record.data):
                     _apply(manifest, number, values)
             except (Malformed, IndexError) as error:
-                raise FormatError(
-                    f"is damaged: the edit at byte {record.positions[0]} does not parse ({error}); "
-                    "copy or create the database again",
-                    file=path,
-                ) from error
+                raise damaged(path, f"the edit at byte {record.positions[0]} does not parse ({error})") from error
     return manifest
 
 

@@ -17,11 +17,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from minicaffe.errors import FormatError
 from minicaffe.io.leveldb.coding import DELETION, VALUE, Malformed, read_slice, read_varint
 from minicaffe.io.leveldb.log import Record, read_payload, read_records
 from minicaffe.io.leveldb.source import Entry, Source
-from minicaffe.io.read_at import FileReader
+from minicaffe.io.read_at import FileReader, damaged
 
 _BATCH = struct.Struct("<QI")
 # Entries turned from arrays into Python numbers at a time.
@@ -66,11 +65,8 @@ def _changes(record: Record, number: int, file: FileReader, keys: list[bytes]) -
     try:
         sequence, kinds, starts, sizes = _parse_batch(record.data, keys)
     except (Malformed, IndexError, struct.error) as error:
-        raise FormatError(
-            f"is damaged: the batch of changes at byte {record.positions[0]} does not parse ({error}); "
-            "copy or create the database again",
-            file=file.path,
-        ) from error
+        what = f"the batch of changes at byte {record.positions[0]} does not parse ({error})"
+        raise damaged(file.path, what) from error
     columns = np.empty((4, len(kinds)), np.int64)
     columns[0] = ((sequence + np.arange(len(kinds))) << 8) | np.array(kinds, np.int64)
     columns[1] = number

@@ -15,7 +15,7 @@ from minicaffe.io.leveldb.manifest import Manifest, TableFile, read_manifest
 from minicaffe.io.leveldb.memtable import MemTable
 from minicaffe.io.leveldb.source import Source, merge
 from minicaffe.io.leveldb.table import Table
-from minicaffe.io.read_at import FileReader
+from minicaffe.io.read_at import FileReader, damaged
 
 
 class LevelDBDatabase(Database):
@@ -46,7 +46,7 @@ class LevelDBDatabase(Database):
             for entry in islice(merge(self._sources, first_key), skip, None):
                 yield entry.key, entry.source.value(entry.where)
         except Malformed as error:
-            raise FormatError(f"is damaged: {error}; copy or create the database again", file=self.path) from error
+            raise damaged(self.path, str(error)) from error
 
     def close(self) -> None:
         super().close()

@@ -22,7 +22,7 @@ from minicaffe.errors import FormatError, MinicaffeError
 from minicaffe.io.leveldb.coding import Malformed, read_varint, split_internal_key
 from minicaffe.io.leveldb.crc32c import crc32c, masked
 from minicaffe.io.leveldb.source import Entry, Source
-from minicaffe.io.read_at import FileReader
+from minicaffe.io.read_at import FileReader, damaged
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
@@ -47,7 +47,7 @@ class Table(Source):
             try:
                 yield from self._entries(file, first_key)
             except (Malformed, IndexError, struct.error) as error:
-                raise _damaged(self.path, str(error)) from error
+                raise damaged(self.path, str(error)) from error
 
     def value(self, where: tuple[bytes, int, int]) -> bytes:
         contents, start, end = where
@@ -75,7 +75,7 @@ def _read_index(file: FileReader) -> list[tuple[bytes, _Handle]]:
     size = file.size()
     footer = file.read(_FOOTER, max(size - _FOOTER, 0))
     if len(footer) < _FOOTER or int.from_bytes(footer[-8:], "little") != _MAGIC:
-        raise _damaged(file.path, "it does not end like a table: cut short, or no table at all")
+        raise damaged(file.path, "it does not end like a table: cut short, or no table at all")
     _, position = _read_handle(footer, 0)
     handle, _ = _read_handle(footer, position)
     contents = _read_block(file, handle, compare=True)
@@ -96,7 +96,7 @@ def _read_block(file: FileReader, handle: _Handle, compare: bool) -> bytes:
     stored = file.read_exactly(size + _TRAILER.size, place)
     kind, crc = _TRAILER.unpack_from(stored, size)
     if compare and int(masked(crc32c([memoryview(stored)[: size + 1]]))[0]) != crc:
-        raise _damaged(file.path, f"the block at byte {place} and its CRC-32C do not agree")
+        raise damaged(file.path, f"the block at byte {place} and its CRC-32C do not agree")
     if kind == _NONE:
         return stored[:size]
     if kind == _SNAPPY:
@@ -118,11 +118,11 @@ def _unsnap(path: str, place: int, packed: bytes) -> bytes:
     # The announced length is allocated before a byte is unpacked.
     size, _ = read_varint(packed, 0)
     if size > _SNAPPY_DENSEST * len(packed):
-        raise _damaged(path, f"the block at byte {place} announces {size} bytes from {len(packed)}")
+        raise damaged(path, f"the block at byte {place} announces {size} bytes from {len(packed)}")
     try:
         return bytes(snappy.decompress_raw(packed))
     except DecompressionError as error:
-        raise _damaged(path, f"the block at byte {place} cannot be unpacked ({error})") from error
+        raise damaged(path, f"the block at byte {place} cannot be unpacked ({error})") from error
 
 
 def _parse(contents: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -144,7 +144,3 @@ def _parse(contents: bytes) -> Iterator[tuple[bytes, int, int]]:
         key = key[:shared] + contents[position:start]
         position = start + size
         yield key, start, position
-
-
-def _damaged(path: str, what: str) -> FormatError:
-    return FormatError(f"is damaged: {what}; copy or create the database again", file=path)
