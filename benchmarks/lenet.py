@@ -118,14 +118,14 @@ def database(folder: Path) -> Path:
     made = folder / "mnist_train_lmdb"
     if not made.is_dir():
         from minicaffe.io.database import create_database
-        from minicaffe.io.datum import make_datum
+        from minicaffe.tools.convert_mnist_data import records
         from minicaffe.tools.digits import draw
 
         print("examples/mnist/mnist_train_lmdb is not there: using generated digits", file=sys.stderr)
         images, labels = draw(6400, 1, "benchmark")
         with create_database(made, "lmdb") as writer:
-            for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-                writer.put(b"%08d" % i, make_datum(image[None], int(label)))
+            for key, value in records(images, labels):
+                writer.put(key, value)
     return made
 
 

@@ -37,6 +37,16 @@ CONVOLUTIONS = {
     "one tap, strided": ((2, 4, 3, 5), Window.of((1, 1), (2, 2))),
 }
 
+# Pooling along one axis: size, kernel, stride, pad, the output's size rounded up, and rounded down.
+POOLED_SIZES = [
+    (6, 3, 2, 0, 3, 2),
+    (5, 3, 2, 0, 2, 2),
+    (4, 2, 3, 1, 2, 2),
+    (3, 3, 2, 2, 3, 3),
+    (2, 3, 2, 0, 1, 0),
+    (3, 1, 3, 0, 2, 1),
+]
+
 # name: (x's shape, window) with outputs as a pooling's
 POOLINGS = {
     "plain": ((2, 3, 4, 5), Window.of((2, 2), (2, 2))),

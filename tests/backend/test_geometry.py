@@ -4,6 +4,7 @@ import math
 
 import pytest
 from hypothesis import given, strategies as st
+from kernel_cases import POOLED_SIZES
 
 from minicaffe.backend.geometry import Window, tap_span
 
@@ -71,17 +72,7 @@ def test_deconvolution_example():
     assert Window.of((3, 3), (2, 2)).deconv_output((6, 4)) == (13, 9)
 
 
-@pytest.mark.parametrize(
-    "size, kernel, stride, pad, ceil, floor",
-    [
-        (6, 3, 2, 0, 3, 2),
-        (5, 3, 2, 0, 2, 2),
-        (4, 2, 3, 1, 2, 2),
-        (3, 3, 2, 2, 3, 3),
-        (2, 3, 2, 0, 1, 0),
-        (3, 1, 3, 0, 2, 1),
-    ],
-)
+@pytest.mark.parametrize("size, kernel, stride, pad, ceil, floor", POOLED_SIZES)
 def test_pooling_sizes(size, kernel, stride, pad, ceil, floor):
     window = Window.of((kernel,), (stride,), (pad,))
     assert window.pool_output((size,)) == (ceil,)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from harness import check_gradient, check_rejected, make_layer, run_layer
 from hypothesis import assume, given, settings, strategies as st
+from kernel_cases import POOLED_SIZES
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minicaffe.errors import DataError, GraphError, ParamError, ShapeError
@@ -169,17 +170,7 @@ def test_any_window_on_any_image(order, data):
         assert_allclose(run.backward().bottom[0].diff, dx)
 
 
-@pytest.mark.parametrize(
-    "size, kernel, stride, pad, ceil, floor",
-    [
-        (6, 3, 2, 0, 3, 2),
-        (5, 3, 2, 0, 2, 2),
-        (4, 2, 3, 1, 2, 2),
-        (3, 3, 2, 2, 3, 3),
-        (2, 3, 2, 0, 1, 0),
-        (3, 1, 3, 0, 2, 1),
-    ],
-)
+@pytest.mark.parametrize("size, kernel, stride, pad, ceil, floor", POOLED_SIZES)
 def test_output_sizes(size, kernel, stride, pad, ceil, floor):
     for mode, expected in (("CEIL", ceil), ("FLOOR", floor)):
         text = f"kernel_size: {kernel} stride: {stride} pad: {pad} round_mode: {mode}"
