@@ -3,11 +3,10 @@
 from minicaffe.backend import set_device, set_mode_cpu, set_mode_gpu
 from minicaffe.backend.random import set_random_seed
 from minicaffe.layers import layer_type_list
+from minicaffe.layers.base import TEST, TRAIN
 from minicaffe.net.net import Net
 from minicaffe.solver import SGDSolver, Solver, get_solver
 from minicaffe.version import __version__
-
-TRAIN, TEST = 0, 1
 
 __all__ = [
     "TEST",

@@ -17,6 +17,13 @@ from minicaffe.errors import MinicaffeError, ShapeError
 MAX_AXES = 32
 MAX_COUNT = 2**31 - 1
 DATA, DIFF = 0, 1
+# What the axes of a blob were called when all had four.
+LEGACY = ("num", "channels", "height", "width")
+
+
+def legacy_sizes(shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape with ones from the left for the axes it lacks of four."""
+    return (1,) * (len(LEGACY) - len(shape)) + tuple(shape)
 
 
 class Blob:
@@ -94,7 +101,7 @@ class Blob:
     def legacy_axis(self, axis: int) -> int:
         """num, channels, height or width: the size of axis 0 to 3, 1 where there is none."""
         if self.num_axes > 4:
-            name = ("num", "channels", "height", "width")[axis]
+            name = LEGACY[axis]
             raise ShapeError(
                 f"{name} is defined for blobs of at most 4 axes, and this one has shape "
                 f"{shape_text(self.shape)}: use shape[{axis}]"

@@ -10,8 +10,11 @@ Each part is there only when it is known, and is also an attribute of the except
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field as dataclass_field
+from typing import TypeVar
+
+Kind = TypeVar("Kind", bound="MinicaffeError")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,10 @@ class Origin:
                     return self.fields[path]
             field = field.rpartition(".")[0]
         return self.line
+
+    def error(self, kind: Callable[..., Kind], message: str, field: str = "", **layer: str) -> Kind:
+        """An exception that says where `field` stands. layer: layer and layer_type of MinicaffeError."""
+        return kind(message, file=self.file, line=self.line_of(field), field=field, **layer)
 
 
 def reason_of(error: OSError) -> str:

@@ -6,7 +6,6 @@ Boolean ones are -name, -noname and -name=false; -flagfile F reads more of them 
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 import shlex
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from minicaffe.errors import FileError, ParamError
+from minicaffe.proto.hints import nearest
 from minicaffe.version import __version__
 
 # Caffe's own flags. A command accepts them all, as Caffe does, and shows those that it uses.
@@ -85,8 +85,8 @@ class Parser(argparse.ArgumentParser):
         if not word.startswith("-"):
             self.error(f"one argument too many: '{word}'")
         known = [option.lstrip("-") for option in self._option_string_actions]
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"; do you mean --{near[0]}?" if near else ""
+        near = nearest(name, known)
+        hint = f"; do you mean --{near}?" if near else ""
         self.error(f"unknown command line flag '{name}'{hint}")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 
 from minicaffe.errors import ParamError
+from minicaffe.proto.hints import nearest
 from minicaffe.tools.command import run_command
 from minicaffe.version import __version__
 
@@ -29,8 +29,8 @@ def dispatch(argv: list[str]) -> int:
         print(usage())
         return 0
     if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, 1)
-        hint = f"; do you mean {near[0]}?" if near else ""
+        near = nearest(command, COMMANDS)
+        hint = f"; do you mean {near}?" if near else ""
         raise ParamError(f"Unknown command: {command} (commands: {', '.join(sorted(COMMANDS))}){hint}")
     return importlib.import_module(f"minicaffe.cli.{command}").main(rest)
 

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from minicaffe.blob import checked_shape, shape_text
+from minicaffe.blob import LEGACY, checked_shape, legacy_sizes, shape_text
 from minicaffe.errors import ShapeError
 from minicaffe.io.wire import FIXED32, FIXED64, LEN, Wire
 from minicaffe.io.wire_arrays import DOUBLE, FLOAT, packed_values, unpacked_values
 from minicaffe.io.wire_file import BLOB, open_message
 from minicaffe.proto import caffe_pb2
 
-LEGACY = ("num", "channels", "height", "width")
 DATA, DIFF, SHAPE, DOUBLE_DATA, DOUBLE_DIFF = 5, 6, 7, 8, 9
 # dtype, and the wire type of a value that stands alone.
 _VALUES: dict[int, tuple[np.dtype, int]] = {
@@ -54,7 +53,7 @@ class StoredBlob:
         shape = tuple(shape)
         if not self.legacy:
             return shape == self.shape
-        return len(shape) <= len(LEGACY) and (1,) * (len(LEGACY) - len(shape)) + shape == self.shape
+        return legacy_sizes(shape) == self.shape
 
 
 def read_binaryproto(path: str | os.PathLike[str]) -> StoredBlob:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from minicaffe.blob import LEGACY, legacy_sizes
 from minicaffe.errors import ParamError
 from minicaffe.io.atomic import atomic_write
-from minicaffe.io.blobproto import DATA, DIFF, DOUBLE_DATA, DOUBLE_DIFF, LEGACY, SHAPE
+from minicaffe.io.blobproto import DATA, DIFF, DOUBLE_DATA, DOUBLE_DIFF, SHAPE
 from minicaffe.io.wire import encode_varint, len_field, len_header, varint_field
 from minicaffe.io.wire_arrays import DOUBLE, FLOAT
 
@@ -64,7 +65,7 @@ def write_binaryproto(path: str | os.PathLike[str], data: np.ndarray, legacy: bo
 def _legacy_sizes(shape: tuple[int, ...]) -> bytes:
     if len(shape) > len(LEGACY):
         raise ParamError(f"a blob of {len(shape)} axes has no legacy shape, which has 4; store it with `shape`")
-    sizes = (1,) * (len(LEGACY) - len(shape)) + shape
+    sizes = legacy_sizes(shape)
     return b"".join(varint_field(number, size) for number, size in enumerate(sizes, start=1))
 
 

@@ -18,9 +18,10 @@ import numpy as np
 
 from minicaffe import log
 from minicaffe.backend.random import generator
+from minicaffe.blob import legacy_sizes
 from minicaffe.errors import MinicaffeError, ParamError, ShapeError
 from minicaffe.io.blobproto import read_binaryproto
-from minicaffe.io.datum import DatumBatch, decode_batch
+from minicaffe.io.datum import DatumBatch, decode_batch, sizes_text
 from minicaffe.proto import caffe_pb2
 
 # How an error is made from its kind, text and field; a Layer adds where it stands.
@@ -75,7 +76,7 @@ class DataTransformer:
         if channels < 1:
             raise self._error(ShapeError, "needs items of at least one channel", "transform_param")
         if size > min(height, width):
-            text = f"is {size}, larger than {name} of {_text(item_shape)} (C x H x W)"
+            text = f"is {size}, larger than {name} of {sizes_text(item_shape)} (C x H x W)"
             raise self._error(ShapeError, text, "transform_param.crop_size")
         return (channels, size, size) if size else (channels, height, width)
 
@@ -156,7 +157,8 @@ class DataTransformer:
     def _check_fit(self, shape: tuple[int, ...], out_shape: tuple[int, ...]) -> None:
         found = (shape[0], *self.output_shape(shape[1:]))
         if found != out_shape:
-            text = f"makes {_text(found)} of {_text(shape)} (N x C x H x W), but the batch is {_text(out_shape)}"
+            made, given, wanted = map(sizes_text, (found, shape, out_shape))
+            text = f"makes {made} of {given} (N x C x H x W), but the batch is {wanted}"
             raise self._error(ShapeError, f"{text}; all items must agree, or be cropped", "transform_param")
 
     def _mean_for(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
@@ -166,7 +168,7 @@ class DataTransformer:
         if self._mean is None or self._mean.shape != shape or self._mean.dtype != dtype:
             values = self._mean_image if self._mean_image is not None else self._mean_values(shape[0])
             if self._mean_image is not None and values.shape != shape:
-                text = f'"{self.param.mean_file}" is of {_text(values.shape)}, the items of {_text(shape)}'
+                text = f'"{self.param.mean_file}" is of {sizes_text(values.shape)}, the items of {sizes_text(shape)}'
                 raise self._error(ShapeError, f"{text}; give the mean of whole items", "transform_param.mean_file")
             self._mean = np.broadcast_to(values.astype(dtype), shape)
         return self._mean
@@ -191,9 +193,4 @@ class DataTransformer:
             text = f'"{self.param.mean_file}" has {len(blob.shape)} axes, must have channels, height and width'
             raise self._error(ShapeError, text, field)
         # As BlobProto's legacy sizes: missing ones are 1. Of several images the first counts.
-        shape = (1,) * (4 - len(blob.shape)) + blob.shape
-        return blob.data.reshape(shape)[0]
-
-
-def _text(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))
+        return blob.data.reshape(legacy_sizes(blob.shape))[0]

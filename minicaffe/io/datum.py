@@ -28,6 +28,11 @@ _SIZES = {CHANNELS: "channels", HEIGHT: "height", WIDTH: "width"}
 _TAILS = 4096
 
 
+def sizes_text(shape: Sequence[int]) -> str:
+    """As in "3 x 32 x 24"."""
+    return " x ".join(map(str, shape))
+
+
 @dataclass
 class DatumBatch:
     """Records as arrays.
@@ -161,8 +166,7 @@ class _Datum:
                 "values of float_data",
             )
         if flat.size != math.prod(shape):
-            what = " x ".join(map(str, shape))
-            raise self._wrong(f"has {flat.size} {unit}, its {what} (C x H x W) need {math.prod(shape)}")
+            raise self._wrong(f"has {flat.size} {unit}, its {sizes_text(shape)} (C x H x W) need {math.prod(shape)}")
         return flat.reshape(shape)
 
     def _walk(self, wire: Wire) -> None:

@@ -12,9 +12,10 @@ A net drives them through `initialize`, `run_forward` and `run_backward`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from minicaffe.backend import CPU, Backend, active
 from minicaffe.backend.layout import Layout
 from minicaffe.backend.workspace import Workspace
 from minicaffe.blob import DATA, DIFF, Blob, shape_text
-from minicaffe.errors import DataError, GraphError, MinicaffeError, Origin, ParamError, ShapeError
+from minicaffe.errors import DataError, GraphError, Kind, MinicaffeError, Origin, ParamError, ShapeError
 from minicaffe.fillers import fill
 from minicaffe.io.blobproto import decode_blob
 from minicaffe.io.wire import Wire
@@ -30,7 +31,6 @@ from minicaffe.proto import caffe_pb2
 
 TRAIN, TEST = 0, 1
 Blobs = Sequence[Blob]
-Kind = TypeVar("Kind", bound=MinicaffeError)
 
 
 @dataclass
@@ -170,12 +170,16 @@ class Layer:
         for index, (blob, filler, name) in enumerate(self._fillers):
             if index in self._borrowed:
                 continue
-            try:
-                fill(blob, filler, self.context.seed, self.name, index)
-            except MinicaffeError as error:
-                raise self.error(type(error), str(error), name) from error
+            self.fill_blob(blob, filler, name, index)
         self._fillers.clear()
         self._load_stored_blobs()
+
+    def fill_blob(self, blob: Blob, filler: Any, field: str, *key: int) -> None:
+        """Fill a blob with what the filler at `field` of the prototxt draws for `key`."""
+        try:
+            fill(blob, filler, self.context.seed, self.name, *key)
+        except MinicaffeError as error:
+            raise self.error(type(error), str(error), field) from error
 
     def borrow_parameter(self, index: int, owner: Blob) -> None:
         """Let blobs[index] be the memory, data and diff, of a parameter that another layer fills."""
@@ -185,14 +189,15 @@ class Layer:
 
     def error(self, kind: Callable[..., Kind], message: str, field: str = "") -> Kind:
         """An exception that says where this layer stands in its file. field: "pooling_param.stride"."""
-        return kind(
-            message,
-            file=self.origin.file,
-            line=self.origin.line_of(field),
-            layer=self.name,
-            layer_type=self.type,
-            field=field,
-        )
+        return self.origin.error(kind, message, field, layer=self.name, layer_type=self.type)
+
+    @contextmanager
+    def placing_errors(self) -> Iterator[None]:
+        """Give this layer's place to an error inside the `with` that names none."""
+        try:
+            yield
+        except (MinicaffeError, MemoryError) as error:
+            raise self.located(error) from error.__cause__
 
     def located(self, error: MinicaffeError | MemoryError) -> MinicaffeError:
         """An error that came out of this layer, with the layer's place if it does not name one."""

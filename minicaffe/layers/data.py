@@ -10,7 +10,7 @@ import numpy as np
 from minicaffe import log
 from minicaffe.errors import DataError, ShapeError
 from minicaffe.io.database import open_database
-from minicaffe.io.datum import DatumBatch
+from minicaffe.io.datum import DatumBatch, sizes_text
 from minicaffe.layers.base_prefetching_data import BasePrefetchingDataLayer, Batch
 from minicaffe.layers.registry import register
 from minicaffe.proto import caffe_pb2
@@ -95,11 +95,9 @@ class DataLayer(BasePrefetchingDataLayer):
         for key, item in zip(self._cursor.keys, items if isinstance(items, list) else [], strict=False):
             found = self.transformer.output_shape(item.shape, f"record {key!r}")
             if found != shape:
-                text = f"record {key!r} gives {_text(found)} (C x H x W), the first of its batch, "
-                text += f"{self._cursor.keys[0]!r}, {_text(shape)}; make all alike, or set transform_param.crop_size"
+                text = f"record {key!r} gives {sizes_text(found)} (C x H x W), the first of its batch, "
+                text += (
+                    f"{self._cursor.keys[0]!r}, {sizes_text(shape)}; make all alike, or set transform_param.crop_size"
+                )
                 raise ShapeError(text, file=self.database.path)
         return shape
-
-
-def _text(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minicaffe.blob import Blob
-from minicaffe.errors import MinicaffeError, ParamError, ShapeError
-from minicaffe.fillers import fill
+from minicaffe.blob import LEGACY, Blob
+from minicaffe.errors import ParamError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.input import shape_as_told
 from minicaffe.layers.registry import register
 from minicaffe.proto import caffe_pb2
-
-LEGACY = ("num", "channels", "height", "width")
 
 
 @register("DummyData")
@@ -75,19 +72,16 @@ class DummyDataLayer(Layer):
         super().fill_parameters()
         for index, (blob, filler) in enumerate(zip(self.top_blobs, self.top_fillers, strict=True)):
             # What is drawn later is drawn once for show, so that a bad filler is found at once.
-            self.fill(index, blob if is_constant(filler) else self.new_blob(blob.shape))
+            self.fill_top(index, blob if is_constant(filler) else self.new_blob(blob.shape))
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         for index, (blob, filler) in enumerate(zip(top, self.top_fillers, strict=True)):
             if not is_constant(filler):
-                self.fill(index, blob)
+                self.fill_top(index, blob)
         self.forward_count += 1
 
-    def fill(self, index: int, blob: Blob) -> None:
-        try:
-            fill(blob, self.top_fillers[index], self.context.seed, self.name, index, self.forward_count)
-        except MinicaffeError as error:
-            raise self.error(type(error), str(error), "dummy_data_param.data_filler") from error
+    def fill_top(self, index: int, blob: Blob) -> None:
+        self.fill_blob(blob, self.top_fillers[index], "dummy_data_param.data_filler", index, self.forward_count)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         """There is nothing below."""

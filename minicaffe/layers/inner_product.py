@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,7 +43,7 @@ class InnerProductLayer(Layer):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
-        inputs = math.prod(shape[self.first_axis :])
+        inputs = bottom[0].count_between(self.first_axis)
         if inputs != self.inputs or len(shape) < self.first_axis:
             text = f"bottom[0] has the shape {shape}: {inputs} inputs a row, must be {self.inputs} as the weights have"
             raise self.error(ShapeError, text)

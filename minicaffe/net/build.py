@@ -113,10 +113,8 @@ def make_layer(graph: Graph, spec: LayerSpec) -> Layer:
 
 def set_up(graph: Graph, layer: Layer, bottom_ids: list[int], top_ids: list[int]) -> None:
     tops = graph.blobs_of(top_ids)
-    try:
+    with layer.placing_errors():
         layer.initialize(graph.blobs_of(bottom_ids), tops)
-    except MinicaffeError as error:
-        raise layer.located(error) from error.__cause__
     log.info(f"Setting up {layer.name}")
     for i, blob, weight in zip(top_ids, tops, layer.loss_weights, strict=True):
         graph.loss_weights[i] = weight

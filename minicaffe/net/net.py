@@ -13,7 +13,7 @@ import numpy as np
 from minicaffe import backend as backends, log
 from minicaffe.backend import random
 from minicaffe.blob import DIFF, Blob
-from minicaffe.errors import MinicaffeError, ParamError
+from minicaffe.errors import ParamError
 from minicaffe.layers.base import TEST, TRAIN, Context, Layer
 from minicaffe.net import weights as weight_files
 from minicaffe.net.build import assemble, close_layers
@@ -129,10 +129,8 @@ class Net(Scripting):
             for i in span:
                 self._call("before_forward", i)
                 layer = self.layers[i]
-                try:
+                with layer.placing_errors():
                     loss = loss + layer.run_forward(self._bottoms[i], self._tops[i])
-                except (MinicaffeError, MemoryError) as error:
-                    raise layer.located(error) from error.__cause__
                 if self.debug_info:
                     DebugInfo(self).forward(i)
                 self._call("after_forward", i)
@@ -151,10 +149,8 @@ class Net(Scripting):
                 self._call("before_backward", i)
                 if need.layer[i]:
                     layer = self.layers[i]
-                    try:
+                    with layer.placing_errors():
                         layer.run_backward(self._tops[i], need.bottom[i], self._bottoms[i])
-                    except (MinicaffeError, MemoryError) as error:
-                        raise layer.located(error) from error.__cause__
                     if self.debug_info:
                         DebugInfo(self).backward(i)
                 self._call("after_backward", i)
@@ -176,10 +172,8 @@ class Net(Scripting):
         """Propagate the shapes of the input blobs through all layers, without computing."""
         with self.backend.at_work():
             for layer, bottom, top in zip(self.layers, self._bottoms, self._tops, strict=True):
-                try:
+                with layer.placing_errors():
                     layer.reshape_if_changed(bottom, top)
-                except MinicaffeError as error:
-                    raise layer.located(error) from error.__cause__
 
     # --- parameters ----------------------------------------------------------------------------
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from minicaffe.errors import MinicaffeError, Origin
+from minicaffe.errors import Kind, Origin
 from minicaffe.proto import caffe_pb2
-
-Kind = TypeVar("Kind", bound=MinicaffeError)
 
 
 @dataclass
@@ -31,14 +29,7 @@ class LayerSpec:
 
     def error(self, kind: type[Kind], message: str, field: str = "") -> Kind:
         """An exception that says where this layer stands in its file. field: "bottom[0]"."""
-        return kind(
-            message,
-            file=self.origin.file,
-            line=self.origin.line_of(field),
-            layer=self.param.name,
-            layer_type=self.param.type,
-            field=field,
-        )
+        return self.origin.error(kind, message, field, layer=self.param.name, layer_type=self.param.type)
 
 
 def layer_specs(params: Iterable[Any], origins: Iterable[Origin]) -> list[LayerSpec]:

@@ -33,21 +33,21 @@ def copy_from(net: Net, path: str | os.PathLike[str]) -> None:
     found = pairs(net, read_caffemodel(path), "copy", name)
     if not found and any(layer.blobs for layer in net.layers):
         log.warning(f"{name}: none of its layers has the name of a layer of this net; nothing was copied")
-    for _, _, blob, stored in found:
+    for blob, stored in found:
         # Old shapes have more axes, and any file may be in double precision.
         blob.load(DATA, stored.data.reshape(blob.shape))
         if stored.diff is not None:
             blob.load(DIFF, stored.diff.reshape(blob.shape))
 
 
-def pairs(net: Net, sources: Iterable[Any], verb: str, where: str) -> list[tuple[Layer, int, Blob, Any]]:
-    """(layer, index, its blob, the source's blob) for all layers that both have, once all of them fit.
+def pairs(net: Net, sources: Iterable[Any], verb: str, where: str) -> list[tuple[Blob, Any]]:
+    """(a layer's blob, the source's blob) for all layers that both have, once all of them fit.
 
     sources: objects with a name and blobs: layers of a file, or of another net.
     """
     # The first layer of a name, where several bear it.
     by_name = {layer.name: layer for layer in reversed(net.layers)}
-    found: list[tuple[Layer, int, Blob, Any]] = []
+    found: list[tuple[Blob, Any]] = []
     for source in sources:
         layer = by_name.get(source.name)
         if layer is None:
@@ -57,7 +57,7 @@ def pairs(net: Net, sources: Iterable[Any], verb: str, where: str) -> list[tuple
         for index, (blob, other) in enumerate(zip(layer.blobs, source.blobs, strict=True)):
             if not (other.matches(blob.shape) if isinstance(other, StoredBlob) else other.shape == blob.shape):
                 raise mismatch(layer, index, verb, other.shape, blob.shape, where)
-            found.append((layer, index, blob, other))
+            found.append((blob, other))
     return found
 
 
@@ -69,7 +69,7 @@ def share_trained_layers_with(net: Net, other: Net) -> None:
     if (net.backend, net.dtype) != (other.backend, other.dtype):
         ours, theirs = (f"{n.dtype} on {n.backend.name}" for n in (net, other))
         raise DeviceError(f"nets share memory on one device, in one precision: one is {ours}, the other {theirs}")
-    for _, _, blob, shared in pairs(net, other.layers, "share", "the other net"):
+    for blob, shared in pairs(net, other.layers, "share", "the other net"):
         blob.share_data(shared)
 
 

@@ -42,12 +42,8 @@ def _shapes(source: NetSource) -> list[Any]:
         field, given, wanted = "input_dim", len(net.input_dim), 4 * count
         shapes = [caffe_pb2.BlobShape(dim=net.input_dim[i : i + 4]) for i in range(0, wanted, 4)]
     if given < wanted:
-        raise ParamError(
-            f"has {given} entries for {count} input fields, must have {wanted}",
-            file=source.origin.file,
-            line=source.origin.line_of(f"{field}[0]"),
-            field=field,
-        )
+        text = f"has {given} entries for {count} input fields, must have {wanted}"
+        raise source.origin.error(ParamError, text, field)
     if given > wanted:
         source.note(
             "WARNING", f"{field} has {given} entries for {count} input fields; those after {wanted} are dropped"

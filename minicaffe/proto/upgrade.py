@@ -163,12 +163,8 @@ def _upgrade_type(source: SolverSource) -> None:
         ("INFO", f"Attempting to upgrade input file specified using deprecated {what}: {source.origin.file}")
     )
     if param.HasField("type"):
-        raise ParamError(
-            f'stands beside type: "{param.type}", its new form; keep type alone',
-            file=source.origin.file,
-            line=source.origin.line_of("solver_type"),
-            field="solver_type",
-        )
+        text = f'stands beside type: "{param.type}", its new form; keep type alone'
+        raise source.origin.error(ParamError, text, "solver_type")
     param.type = _SOLVERS[caffe_pb2.SolverParameter.SolverType.Name(param.solver_type)]
     param.ClearField("solver_type")
     source.notes.append(("INFO", f"Successfully upgraded file specified using deprecated {what}"))

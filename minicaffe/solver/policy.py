@@ -14,13 +14,13 @@ iter counts the updates done.  As sgd_solver.cpp, GetLearningRate, rounding incl
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minicaffe.errors import Origin
+from minicaffe.proto.hints import nearest
 from minicaffe.solver.settings import setting_error
 
 # What a policy works with: the settings, the iteration, the step, and float32 or float64 of the net.
@@ -62,8 +62,8 @@ def _unknown(policy: str) -> str:
     known = ", ".join(sorted(POLICIES))
     if not policy:
         return f'is not set: Unknown learning rate policy: "" (known: {known}); lr_policy: "fixed" keeps base_lr'
-    near = difflib.get_close_matches(policy, POLICIES, 1)
-    hint = f'; do you mean "{near[0]}"?' if near else ""
+    near = nearest(policy, POLICIES)
+    hint = f'; do you mean "{near}"?' if near else ""
     return f'is "{policy}": Unknown learning rate policy: {policy} (known: {known}){hint}'
 
 

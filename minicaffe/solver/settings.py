@@ -12,7 +12,7 @@ TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
 
 def setting_error(origin: Origin, field: str, message: str, kind: type[MinicaffeError] = ParamError) -> MinicaffeError:
     """An error that names the solver file, the line of `field`, and the field itself."""
-    return kind(message, file=origin.file, line=origin.line_of(field), field=field)
+    return origin.error(kind, message, field)
 
 
 def check_settings(source: SolverSource) -> None:

@@ -91,4 +91,5 @@ def unpad(sums: np.ndarray, window: Window, image: np.ndarray) -> None:
 def inside(padded_image: np.ndarray, window: Window, image: np.ndarray) -> np.ndarray:
     """The part of a padded image where `image` lies."""
     sizes = image.shape[1 : 1 + len(window.kernel)]
-    return padded_image[(slice(None), *(slice(p, p + n) for p, n in zip(window.pad, sizes, strict=True)))]
+    place = (slice(None), *(slice(p, p + n) for p, n in zip(window.pad, sizes, strict=True)))
+    return padded_image[place]
