@@ -53,8 +53,6 @@ class Storage:
             return self._host
         if not self.backend.is_gpu:
             return self.host()
-        if self.state == ZEROS:
-            self.claim_zeros().fill(0)
         if self.state != HEAD_AT_DEVICE:
             # Not on whichever GPU this thread happens to have selected.
             with self.backend.at_work():
@@ -62,7 +60,9 @@ class Storage:
         return self._device
 
     def _to_device(self) -> None:
-        if self.state == UNINITIALIZED:
+        if self.state == ZEROS:
+            self._device.fill(0)
+        elif self.state == UNINITIALIZED:
             self._device = self.backend.zeros(self.capacity, self.dtype)
         else:
             if self._device is None:
@@ -86,7 +86,11 @@ class Storage:
 
     def zero_later(self) -> None:
         """Let the contents count as zeros from now on. They are written when someone looks, or never."""
-        if self.allocated:
+        if self.backend.is_gpu and self._device is None:
+            # At most a script has looked: the device has no memory yet that could be claimed.
+            if self._host is not None:
+                self._host.fill(0)
+        elif self.allocated:
             self.state = ZEROS
 
     def claim_zeros(self) -> Any:

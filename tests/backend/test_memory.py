@@ -100,6 +100,14 @@ def test_zeros_are_written_when_someone_looks(backend):
         assert storage.claim_zeros() is None
 
 
+def test_zeroed_where_only_a_script_has_looked(backend):
+    storage = make(backend)
+    storage.host()[...] = 5
+    storage.zero_later()
+    assert_array_equal(backend.to_host(storage.device()), np.zeros(4))
+    assert_array_equal(storage.host(), np.zeros(4))
+
+
 def test_who_claims_zeros_gets_the_memory_as_it_is(backend):
     storage = make(backend)
     storage.host()[:] = 7
