@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any
 
@@ -51,7 +51,7 @@ class Backend:
 
     def at_work(self) -> AbstractContextManager[None]:
         """Wraps whatever calls kernels: on the CPU, BLAS leaves the threads to the kernels meanwhile."""
-        return nullcontext() if self.is_gpu else one_blas_thread()
+        return one_blas_thread()
 
     def share(self, function: Callable[[Any], Any], parts: Sequence[Any]) -> None:
         """function(part) for every part, on the CPU by several threads at once; parts must not depend on each other."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -43,6 +43,11 @@ class Window:
     def extent(self) -> Sizes:
         """Pixels from the first tap to the last, both included: dilation * (kernel - 1) + 1."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    @cached_property
+    def inner(self) -> Window:
+        """The window without its taps along the first axis."""
+        return replace(self, **{name: (1, *getattr(self, name)[1:]) for name in ("kernel", "stride", "dilation")})
 
     @cached_property
     def is_pointwise(self) -> bool:

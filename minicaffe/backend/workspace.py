@@ -36,9 +36,9 @@ class Workspace:
                 found = self._views[key] = self._make(name, shape, np.dtype(dtype), order)
         return found
 
-    def like(self, x: Any, name: str = "scratch") -> Any:
-        """An uninitialised array with the shape, dtype and memory order of the whole array `x`."""
-        return self.array(name, x.shape, x.dtype, layout.order_of(x))
+    def like(self, x: Any, name: str = "scratch", dtype: Any = None) -> Any:
+        """An uninitialised array with the shape, memory order and (unless given) dtype of the whole array `x`."""
+        return self.array(name, x.shape, dtype or x.dtype, layout.order_of(x))
 
     @property
     def nbytes(self) -> int:

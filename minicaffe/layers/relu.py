@@ -63,4 +63,4 @@ class ReLULayer(NeuronLayer):
         return self.xp.greater(x, 0, out=out)
 
     def mask_memory(self, x: Any) -> Any:
-        return self.workspace.array("relu:above", x.shape, bool, layout.order_of(x))
+        return self.workspace.like(x, "relu:above", bool)

@@ -41,8 +41,7 @@ def conv_forward(x, weight, bias, y, window: Window, group: int, workspace: Work
             for piece in pieces(image, out, window, rows):
                 part = out[:, piece]
                 col = columns(image, window, part, piece, group, workspace, thread)
-                for g in range(group):
-                    np.matmul(w[g], col[g], out=as_matrix(channel_slice(part, g, group)))
+                np.matmul(w, col, out=matrices(part, group))
                 if bias is not None:
                     part += bias.reshape(-1, *(1,) * (part.ndim - 1))
 
@@ -57,7 +56,7 @@ def conv_backward_data(dy, weight, dx, window: Window, group: int, workspace: Wo
         return
     w = matrices(weight, group).transpose(0, 2, 1)
     for image, out in pictures(dx, dy):
-        sums = image if window.is_pointwise else fold_target(image, window, workspace)
+        sums = fold_target(image, window, workspace)
 
         def multiply(job, sums=sums, out=out):
             thread, (g, channels) = job
@@ -65,13 +64,13 @@ def conv_backward_data(dy, weight, dx, window: Window, group: int, workspace: Wo
             wt, into = w[g][taps], channel_slice(sums, g, group)[channels]
             dy_g = channel_slice(out, g, group)
             if window.is_pointwise:
-                np.matmul(wt, as_matrix(dy_g), out=as_matrix(into))
+                np.matmul(wt, matrices(dy_g)[0], out=matrices(into)[0])
                 return
             into.fill(0)
             for piece in pieces(into, out, window, tile=FOLD_BYTES):
                 part = dy_g[:, piece]
                 col = column_memory(into.shape[0], window, part, 1, workspace, thread)
-                np.matmul(wt, as_matrix(part), out=col[0])
+                np.matmul(wt, matrices(part)[0], out=col[0])
                 fold(by_tap(col, window, part), window, into[:, piece.start * window.stride[0] :])
 
         TEAM.run(multiply, channel_jobs(image.shape[0], group, out.size * 8))
@@ -85,25 +84,25 @@ def conv_backward_weight(x, dy, dweight, dbias, window: Window, group: int, work
         conv_rows.backward_weight(x, dy, dweight, dbias, window, group, workspace)
         return
     dw = matrices(dweight, group).transpose(0, 2, 1)
+    sums = workspace.array("kernel:dweight", (TEAM.size, 2, *dw.shape), dw.dtype)
+    sums[:, 0] = 0
     for image, out in pictures(x, dy):
         image = padded(image, window, workspace)
-        rows = cut(out.shape[1], out.size * 8)
-        sums = workspace.array("kernel:dweight", (len(rows), 2, *dw.shape), dw.dtype)
 
-        def multiply(job, image=image, out=out, sums=sums):
+        def multiply(job, image=image, out=out):
             thread, rows = job
             total, product = sums[thread]
-            total.fill(0)
             for piece in pieces(image, out, window, rows):
                 part = out[:, piece]
                 col = columns(image, window, part, piece, group, workspace, thread)
-                for g in range(group):
-                    np.matmul(col[g], as_matrix(channel_slice(part, g, group)).T, out=product[g])
+                np.matmul(col, matrices(part, group).swapaxes(1, 2), out=product)
                 total += product
 
-        TEAM.run(multiply, list(enumerate(rows)))
-        for total, _ in sums:
-            dw += total
+        TEAM.run(multiply, list(enumerate(cut(out.shape[1], out.size * 8))))
+    # Turned round only once: the gradient lies the other way.
+    for other in sums[1:, 0]:
+        sums[0, 0] += other
+    dw += sums[0, 0]
     if dbias is not None:
         sum_to_channels(dy, dbias, workspace)
 
@@ -176,9 +175,11 @@ def by_tap(col: np.ndarray, window: Window, part: np.ndarray) -> np.ndarray:
     return col.reshape(-1, window.taps, *part.shape[1:])
 
 
-def matrices(weight: np.ndarray, group: int) -> np.ndarray:
-    """(O, C / group, *kernel) as (group, O / group, C / group * taps)."""
-    return weight.reshape(group, weight.shape[0] // group, -1)
+def matrices(array: np.ndarray, group: int = 1) -> np.ndarray:
+    """Weights (O, C / group, *kernel) or a piece (O, rows, ...) as (group, O / group, all else), a view."""
+    view = array.view()
+    view.shape = (group, array.shape[0] // group, math.prod(array.shape[1:]))
+    return view
 
 
 def channel_slice(part: np.ndarray, g: int, group: int) -> np.ndarray:
@@ -187,17 +188,11 @@ def channel_slice(part: np.ndarray, g: int, group: int) -> np.ndarray:
     return part[g * size : (g + 1) * size]
 
 
-def as_matrix(part: np.ndarray) -> np.ndarray:
-    """(O, rows, ...) as (O, outputs), a view: the rows of a piece lie side by side."""
-    matrix = part.view()
-    matrix.shape = (part.shape[0], math.prod(part.shape[1:]))
-    return matrix
-
-
 def channel_jobs(channels: int, group: int, work: int) -> list[tuple[int, tuple[int, slice]]]:
     """(thread, (group, channels of it)): the input channels, cut for the team."""
     if group > 1:
-        return [(g, (g, slice(0, channels // group))) for g in range(group)]
+        # Parts go to threads round robin, and the groups of one thread share its scratch memory.
+        return [(g % TEAM.size, (g, slice(0, channels // group))) for g in range(group)]
     return [(thread, (0, span)) for thread, span in enumerate(cut(channels, work))]
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -59,7 +58,7 @@ def backward_weight(x, dy, dweight, dbias, window: Window, group: int, workspace
     jobs = list(enumerate(cut(out.shape[1], out.size * 8)))
     filters, inputs = dweight.shape[0] // group, row_inputs(image, window, group) + 1
     sums = workspace.array("kernel:dweight", (len(jobs), 2, group, window.kernel[0] * inputs, filters), out.dtype)
-    most = max(1, PIECE_BYTES // (dweight.nbytes // group))
+    most = max(1, PIECE_BYTES // max(1, dweight.nbytes))
 
     def multiply(job):
         thread, outputs = job
@@ -95,11 +94,11 @@ def backward_data(dy, weight, dx, window: Window, group: int, workspace: Workspa
             shape = (group, into.shape[1], inputs, math.prod(out.shape[2:]))
             drows = workspace.array(f"kernel:rows{thread}", shape, out.dtype)
             multiply_rows(w, out, piece, window, drows, workspace, thread)
-            taps = (sums.shape[0] // group, window.taps // window.kernel[0], *out.shape[2:])
+            taps = (sums.shape[0] // group, window.inner.taps, *out.shape[2:])
             for g, part in enumerate(np.split(into, group)):
                 col = drows[g].reshape(-1, *taps).transpose(1, 2, 0, *range(3, 1 + len(taps)))
                 part.fill(0)
-                fold(col, inner(window), part)
+                fold(col, window.inner, part)
 
     TEAM.run(multiply, list(enumerate(cut(sums.shape[1], out.size * 8))))
     unpad(sums, window, image)
@@ -155,7 +154,7 @@ def rows_read(image, out, window: Window, piece: slice, group: int, workspace: W
     rows = workspace.array(f"kernel:rows{thread}", shape, image.dtype)
     rows[:, :, -1] = 1
     here = image[:, piece.start * stride : piece.start * stride + needed]
-    unfolded = windows(here, inner(window), (needed, *out.shape[2 : 1 + len(window.kernel)]))
+    unfolded = windows(here, window.inner, (needed, *out.shape[2 : 1 + len(window.kernel)]))
     # (C, 1, *inner kernel, rows, *inner outputs, N) -> (group, rows, C / group, *inner kernel, *inner outputs, N)
     unfolded = unfolded.reshape(group, -1, *unfolded.shape[2:])
     unfolded = np.moveaxis(unfolded, 1 + len(window.kernel), 1)
@@ -171,7 +170,7 @@ def overlapping(rows: np.ndarray, taken: int, step: int, count: int) -> np.ndarr
 
 
 def row_inputs(image: np.ndarray, window: Window, group: int) -> int:
-    return image.shape[0] // group * (window.taps // window.kernel[0])
+    return image.shape[0] // group * window.inner.taps
 
 
 def row_bytes(image: np.ndarray, out: np.ndarray, window: Window) -> int:
@@ -185,12 +184,6 @@ def pieces(rows: slice, row_bytes: int, window: Window, most: int | None = None)
     step = min(step, most or step)
     for first in range(rows.start, rows.stop, step):
         yield slice(first, min(first + step, rows.stop))
-
-
-def inner(window: Window) -> Window:
-    """The window without its taps along the first axis."""
-    single = {name: (1, *getattr(window, name)[1:]) for name in ("kernel", "stride", "dilation")}
-    return replace(window, **single)
 
 
 def by_group(part: np.ndarray, group: int) -> np.ndarray:

@@ -17,13 +17,12 @@ from minicaffe.backend.workspace import Workspace
 
 
 def max_pool_forward(x: np.ndarray, window: Window, y: np.ndarray, winner: np.ndarray, workspace: Workspace) -> None:
-    order = layout.order_of(y)
-    more = workspace.array("kernel:more", y.shape, winner.dtype, order)
+    more = workspace.like(winner, "kernel:more")
     if not lies_inside(window, x, y):
         by_channels(lambda *arrays: pool_taps(window, *arrays), x, y, winner, more)
         return
-    number = workspace.array("kernel:number", y.shape, winner.dtype, order)
-    rows = (*x.shape[:3], y.shape[3])
+    number = workspace.like(winner, "kernel:number")
+    rows, order = (*x.shape[:3], y.shape[3]), layout.order_of(y)
     best = workspace.array("kernel:row best", rows, x.dtype, order)
     column, row_more = (workspace.array(f"kernel:row {name}", rows, winner.dtype, order) for name in ("winner", "more"))
 
@@ -108,9 +107,8 @@ def max_pool_index(winner: np.ndarray, window: Window, image: tuple[int, ...], i
 def max_pool_backward(dy: np.ndarray, winner: np.ndarray, window: Window, dx: np.ndarray, workspace: Workspace) -> None:
     """dy's bits are masked: five times as fast as a masked copy, and unlike a product right for Inf and NaN."""
     bits = np.dtype(f"i{dy.itemsize}")
-    order = layout.order_of(dy)
-    mine = workspace.array("kernel:mine", dy.shape, np.int8, order)
-    mask = workspace.array("kernel:mask", dy.shape, bits, order)
+    mine = workspace.like(dy, "kernel:mine", np.int8)
+    mask = workspace.like(dy, "kernel:mask", bits)
     disjoint = all(k <= s for k, s in zip(window.kernel, window.stride, strict=True))
     # Windows like tiles on a floor: every pixel is written, so none need be zeroed.
     covers = (

@@ -34,13 +34,6 @@ def around(x: Array, axis: int) -> tuple[int, int, int]:
     return math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
 
 
-def matmul(a: Array, b: Array, out: Array) -> None:
-    """out = a b, over stacks of matrices (cuBLAS; float32 stays float32, CuPy uses no TF32 unless told to)."""
-    import cupy
-
-    cupy.matmul(a, b, out=out)
-
-
 def add(a: Array, b: Array, out: Array) -> None:
     """out = a + b, in one pass; `out` may lie in any order."""
     import cupy

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from minicaffe.backend.geometry import Window
-from minicaffe.backend.gpu.arrays import add, c_order, matmul, written
+from minicaffe.backend.gpu.arrays import add, c_order, written
 from minicaffe.backend.gpu.im2col import fold, unfold
+from minicaffe.backend.gpu.matmul import matmul
 from minicaffe.backend.workspace import Workspace
 
 Array = Any
@@ -32,7 +33,7 @@ def conv_forward(
     if window.is_pointwise:
         _pointwise_forward(x, weight, bias, y, group)
         return
-    filters = c_order(weight).reshape(group, weight.shape[0] // group, -1)
+    filters = _filters(weight, group)
     for part in _parts(x, y, window):
         rows = _unfolded(c_order(x[part]), window, y.shape[2:], group, workspace)
         tops = _tops(y[part], group, workspace)
@@ -96,16 +97,21 @@ def sum_to_channels(dy: Array, dbias: Array, workspace: Workspace) -> None:
 
 def _pointwise_forward(x: Array, weight: Array, bias: Array | None, y: Array, group: int) -> None:
     """One tap: x is its own matrix of columns, image by image, and y takes the products as they are."""
-    filters = c_order(weight).reshape(group, weight.shape[0] // group, -1)
+    filters = _filters(weight, group)
     with written(y) as out:
         matmul(filters, _by_group(c_order(x), group), out=_by_group(out, group))
         if bias is not None:
             add_bias(out, bias)
 
 
+def _filters(weight: Array, group: int) -> Array:
+    """weight as a matrix for each group, (group, O / group, C / group * taps)."""
+    return c_order(weight).reshape(group, weight.shape[0] // group, -1)
+
+
 def _turned_filters(weight: Array, group: int, workspace: Workspace) -> Array:
     """weight^T of each group, (group, C / group * taps, O / group)."""
-    filters = c_order(weight).reshape(group, weight.shape[0] // group, -1).transpose(0, 2, 1)
+    filters = _filters(weight, group).transpose(0, 2, 1)
     turned = workspace.array("kernel:filters", filters.shape, weight.dtype)
     turned[...] = filters
     return turned
