@@ -1,8 +1,5 @@
 """Old nets in today's form: each layer against what Caffe 1.0 makes of it, and where each setting stands."""
 
-import os
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings, strategies as st
 from proto_messages import messages
@@ -423,12 +420,9 @@ def test_a_net_in_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_mtcnn(number):
+def test_mtcnn(models_dir, number):
     """Real files: nets with input and input_dim, and types in strings."""
-    folder = os.environ.get("MINICAFFE_MODELS_DIR")
-    if not folder:
-        pytest.skip("MINICAFFE_MODELS_DIR is not set")
-    source = read_net(Path(folder) / "mtcnn" / f"det{number}.prototxt")
+    source = read_net(models_dir / "mtcnn" / f"det{number}.prototxt")
     assert source.param.layer[0].type == "Input" and not source.param.input
     assert len(source.origins) == len(source.param.layer) > 5
     assert all(origin.line > 0 for origin in source.origins)
