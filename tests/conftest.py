@@ -100,3 +100,10 @@ def data_dir(variable, contents):
     if os.environ.get("MINICAFFE_REQUIRE_DATA") == "1":
         pytest.fail(f"{text}, and MINICAFFE_REQUIRE_DATA is 1")
     pytest.skip(text)
+
+
+@pytest.fixture(params=["lmdb", "leveldb"])
+def kind(request):
+    """Each kind of database that can be written here."""
+    pytest.importorskip("plyvel" if request.param == "leveldb" else "lmdb")
+    return request.param

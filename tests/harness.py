@@ -34,6 +34,13 @@ class Run:
         self.blobs = [HostBlob(blob) for blob in layer.blobs]
         self.loss = None
 
+    def feed(self, *arrays):
+        """Give the bottoms other shapes and values."""
+        for blob, values in zip(self.bottom, arrays, strict=True):
+            blob.reshape(*values.shape)
+            blob.data[...] = values
+        return self
+
     def forward(self):
         self.loss = float(self.layer.run_forward(self.inner_bottom, self.inner_top))
         return self

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from minicaffe import log
 from minicaffe.layers import registry
 from minicaffe.layers.base import LossLayer
 
@@ -100,7 +99,3 @@ def messages(capsys):
     """What was logged since the last call, without prefixes and without the building of nets."""
     text = capsys.readouterr().err
     return [match[1] for match in re.finditer(r"^[IWEF]\d{4} [\d:.]+ +\d+ \S+:\d+\] (.*)$", text, re.MULTILINE)]
-
-
-def quiet():
-    return log.set_level(log.FATAL)

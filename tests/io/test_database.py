@@ -15,12 +15,6 @@ RECORDS = [(b"%03d" % i, b"value %d" % i) for i in range(7)]
 VALUES = [value for _, value in RECORDS]
 
 
-@pytest.fixture(params=["lmdb", "leveldb"])
-def kind(request):
-    pytest.importorskip("plyvel" if request.param == "leveldb" else "lmdb")
-    return request.param
-
-
 @pytest.fixture
 def path(tmp_path, kind):
     with create_database(tmp_path / "db", kind) as writer:

@@ -9,6 +9,7 @@ import time
 import weakref
 
 import pytest
+from watch import wait_for
 
 from minicaffe.errors import FormatError, MinicaffeError
 from minicaffe.io.prefetch import Prefetcher
@@ -49,13 +50,6 @@ def counter():
     yield make
     for owner in made:
         owner.prefetcher.close()
-
-
-def wait_for(condition):
-    end = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
 
 
 def threads():

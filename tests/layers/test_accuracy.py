@@ -89,9 +89,7 @@ def test_another_shape(backend, order, rng):
     run = make_layer(prototxt(), SHAPE, (2, 4, 5), tops=2)
     for shape in [SHAPE, (5, 3, 2, 2), (1, 4, 3, 3)]:
         x, labels = rng.normal(size=shape), rng.integers(0, shape[1], (shape[0], *shape[2:]))
-        for blob, values in zip(run.bottom, (x, labels), strict=True):
-            blob.reshape(*values.shape)
-            blob.data[...] = values
+        run.feed(x, labels)
         overall, each = definition(x, labels)
         assert run.forward().top[0].data == pytest.approx(overall, rel=1e-6)
         assert_allclose(run.top[1].data, each, rtol=1e-6)

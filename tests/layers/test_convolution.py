@@ -205,9 +205,7 @@ def test_image_and_batch_may_change(backend, order, rng):
     run = make_layer(prototxt("num_output: 4 kernel_size: 3"), SHAPE, dtype="float64")
     for shape in [(2, 3, 4, 5), (3, 3, 6, 7), (1, 3, 3, 3)]:
         x = rng.normal(size=shape)
-        run.bottom[0].reshape(*shape)
-        run.bottom[0].data[...] = x
-        run.forward()
+        run.feed(x).forward()
         weight, bias = (blob.data for blob in run.blobs)
         expected = convolve(x, weight, bias, (3, 3), (1, 1), (0, 0), (1, 1), 1)
         assert_allclose(run.top[0].data, expected, rtol=1e-10)

@@ -18,6 +18,7 @@ import pytest
 from harness import check_rejected, make_layer
 from hypothesis import given, settings, strategies as st
 from numpy.testing import assert_array_equal
+from watch import wait_for
 
 from minicaffe import log
 from minicaffe.errors import DataError, FileError, FormatError, GraphError, MinicaffeError, ParamError, ShapeError
@@ -44,12 +45,6 @@ def all_is_logged():
 def no_thread_is_left():
     yield
     wait_for(lambda: gc.collect() >= 0 and not threads())
-
-
-@pytest.fixture(params=["lmdb", "leveldb"])
-def kind(request):
-    pytest.importorskip("plyvel" if request.param == "leveldb" else "lmdb")
-    return request.param
 
 
 @pytest.fixture
@@ -109,13 +104,6 @@ def all_ready(run):
 
 def threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("prefetch the_layer")]
-
-
-def wait_for(condition, seconds=5.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
 
 
 def lines(capsys):

@@ -120,11 +120,11 @@ def test_gradient(backend, order, rng, settings, pool, tops):
         return
     # The mask has no gradient, and its steps would drown what is checked: compare with one top.
     one, two = (run_layer(prototxt(f"pool: {pool} {settings}"), x, tops=tops) for tops in (1, 2))
+    two.top[1].diff[...] = 5
     for run in (one, two):
         run.top[0].diff[...] = np.random.default_rng(3).normal(size=run.top[0].shape)
         run.bottom[0].diff[...] = 7
         run.backward()
-    two.top[1].diff[...] = 5
     assert_allclose(two.bottom[0].diff, one.bottom[0].diff, rtol=1e-6, atol=1e-6)
 
 
@@ -260,9 +260,7 @@ def test_a_global_window_follows_the_image(backend, order, rng):
     run = make_layer(prototxt("global_pooling: true"), SHAPE, tops=2)
     for shape in [SHAPE, (3, 3, 2, 7), (1, 3, 18, 17)]:
         x = rng.normal(size=shape).astype(np.float32)
-        run.bottom[0].reshape(*shape)
-        run.bottom[0].data[...] = x
-        run.forward()
+        run.feed(x).forward()
         assert_array_equal(run.top[0].data[:, :, 0, 0], x.max(axis=(2, 3)))
         assert_array_equal(run.top[1].data[:, :, 0, 0], x.reshape(*shape[:2], -1).argmax(axis=2))
 

@@ -60,9 +60,7 @@ def test_another_batch_size(order, rng, slope):
     run = make_layer(prototxt(slope), SHAPE)
     for batch in (2, 5, 1):
         x = rng.normal(size=(batch, 3, 4, 5))
-        run.bottom[0].reshape(*x.shape)
-        run.bottom[0].data[...] = x
-        y = run.forward().top[0].data
+        y = run.feed(x).forward().top[0].data
         assert_allclose(y, np.where(x > 0, x, slope * x), rtol=1e-6)
         run.top[0].diff[...] = 1
         assert_allclose(run.backward().bottom[0].diff, np.where(x > 0, 1, slope))

@@ -152,9 +152,7 @@ def test_another_shape(backend, order, rng):
     run = make_layer(prototxt(), SHAPE, (2, 4, 5))
     for shape in [(2, 3, 4, 5), (4, 3, 2, 2), (1, 3, 5, 5)]:
         x, labels = rng.normal(size=shape), labels_for(rng, 1, shape)
-        for blob, values in zip(run.bottom, (x, labels), strict=True):
-            blob.reshape(*values.shape)
-            blob.data[...] = values
+        run.feed(x, labels)
         loss, dx = definition(x, labels, 1, "VALID")
         assert run.forward().loss == pytest.approx(loss, rel=1e-5)
         assert_allclose(run.backward().bottom[0].diff, dx, rtol=1e-4, atol=1e-6)

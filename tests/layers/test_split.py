@@ -38,9 +38,7 @@ def test_tops_follow_when_the_bottom_grows(backend, order, rng):
     run = make_layer(SPLIT, SHAPE, tops=2)
     for shape in [(2, 3, 4, 5), (6, 3, 4, 5), (1, 2, 2, 2), (7, 3), ()]:
         x = rng.normal(size=shape)
-        run.bottom[0].reshape(*shape)
-        run.bottom[0].data[...] = x
-        run.forward()
+        run.feed(x).forward()
         for top in run.top:
             assert_allclose(top.data, x, rtol=1e-6)
             top.diff[...] = 2

@@ -11,6 +11,7 @@ import weakref
 import numpy as np
 import pytest
 from net_kit import inner_product, inputs, layer, make_net
+from watch import wait_for
 
 from minicaffe.errors import FileError, GraphError
 from minicaffe.io.database import create_database
@@ -145,13 +146,6 @@ def readers():
     return [thread for thread in threading.enumerate() if "reader" in thread.name]
 
 
-def wait_until_gone():
-    end = time.monotonic() + 5
-    while readers() and time.monotonic() < end:
-        time.sleep(0.01)
-    assert readers() == []
-
-
 @pytest.mark.parametrize("end", ["dropped", "closed"])
 def test_no_thread_outlives_its_net(database, no_gc, end):
     net = make_net(reading(database))
@@ -161,20 +155,20 @@ def test_no_thread_outlives_its_net(database, no_gc, end):
         net.close()
         assert readers() == []
     del net
-    wait_until_gone()
+    wait_for(lambda: not readers())
     assert label.tolist() == [0, 1], "what a script holds stays readable"
 
 
 def test_no_thread_outlives_a_failed_building(database):
     with pytest.raises(GraphError):
         make_net(reading(database) + layer("p", "TestSum", "data", "data"))
-    wait_until_gone()
+    wait_for(lambda: not readers())
 
 
 def test_many_nets_leave_nothing_behind(database):
     for _ in range(5):
         make_net(reading(database)).forward()
-    wait_until_gone()
+    wait_for(lambda: not readers())
 
 
 def test_a_script_that_forgets_to_close_ends_at_once(database, tmp_path):

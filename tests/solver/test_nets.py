@@ -85,10 +85,6 @@ def test_no_test_iter_means_no_tests(tmp_path):
     assert Solver(write_solver(tmp_path, SETTINGS)).test_nets == []
 
 
-def state(text):
-    return caffe_pb2.NetState(**text)
-
-
 @pytest.mark.parametrize(
     ("of_net", "of_solver", "phase", "level", "stages"),
     [

@@ -16,13 +16,6 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (COUNT, 3, 4), np.uint8)
 LABELS = np.arange(COUNT).astype(np.uint8)
 
 
-@pytest.fixture(params=["lmdb", "leveldb"])
-def kind(request):
-    if request.param == "leveldb":
-        pytest.importorskip("plyvel")
-    return request.param
-
-
 @pytest.fixture
 def files(tmp_path):
     """The two IDX files and the target."""

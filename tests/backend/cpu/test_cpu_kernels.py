@@ -3,11 +3,10 @@
 Small odd shapes of every kernel are compared with their definitions beside the GPU's (tests/backend/gpu).
 """
 
-import tracemalloc
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from watch import peak_of
 
 from minicaffe.backend import CPU, cpu, layout
 from minicaffe.backend.cpu import conv, conv_rows
@@ -191,8 +190,4 @@ def test_a_step_takes_no_memory(workspace, rng, memory):
 def memory_taken(kernel, *args):
     """Bytes that a second call of a kernel takes at its height."""
     kernel(*args)
-    tracemalloc.start()
-    kernel(*args)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak
+    return peak_of(lambda: kernel(*args))
