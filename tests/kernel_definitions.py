@@ -26,6 +26,12 @@ def taps(window, image, o):
             yield t, pixel
 
 
+def elementwise(formula, arrays, out, numbers):
+    results = formula(np, *(np.broadcast_to(array, out[0].shape) for array in arrays), **numbers)
+    for target, result in zip(out, results, strict=True):
+        target[...] = result
+
+
 def matmul(a, b, out):
     for i, j in places(*out.shape):
         out[i, j] = sum(a[i, k] * b[k, j] for k in range(len(b)))

@@ -20,13 +20,21 @@ def run(backend, twins, name: str, args: tuple, dtype: str, order: str = layout.
     parameters = inspect.signature(getattr(kernels, name)).parameters
     workspace, values = Workspace(backend), []
     for parameter, value in zip(parameters, args, strict=True):
-        if isinstance(value, np.ndarray):
-            value = place(backend, cast(value, dtype), layout.C_ORDER if parameter in ALWAYS_C_ORDER else order)
-        values.append(workspace if value is WORKSPACE else value)
+        lies = layout.C_ORDER if parameter in ALWAYS_C_ORDER else order
+        if isinstance(value, tuple):
+            value = tuple(there(backend, item, dtype, lies) for item in value)
+        values.append(workspace if value is WORKSPACE else there(backend, value, dtype, lies))
     with np.errstate(all="ignore"):
         result = getattr(twins, name)(*values)
-    arrays = [backend.to_host(value) for value in values if hasattr(value, "dtype")]
-    return [*numbers(result), *arrays]
+    flat = [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
+    return [*numbers(result), *(backend.to_host(value) for value in flat if hasattr(value, "dtype"))]
+
+
+def there(backend, value, dtype: str, order: str):
+    """An array on the backend, its bytes in `order` where that means anything; what is no array as it is."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return place(backend, cast(value, dtype), order if value.ndim > 1 else layout.C_ORDER)
 
 
 def cast(array: np.ndarray, dtype: str) -> np.ndarray:

@@ -13,8 +13,10 @@ Rules for all:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from minicaffe.backend.formula import Formula
 from minicaffe.backend.geometry import Window
 from minicaffe.backend.workspace import Workspace
 
@@ -24,6 +26,17 @@ Array = Any
 LOWEST = -3.4028234663852886e38
 # SoftmaxWithLoss clamps probabilities here before the logarithm: Caffe's FLT_MIN.
 SMALLEST_PROBABILITY = 1.1754943508222875e-38
+
+
+# --- a formula for each element: elementwise.py -----------------------------------------------
+
+
+def elementwise(formula: Formula, arrays: Sequence[Array], out: Sequence[Array], numbers: dict[str, float]) -> None:
+    """out[i] = result i of the formula (formula.py), for each element of the arrays.
+
+    arrays: each of out's shape, or broadcast to it; bool, integer or the float type of all.  out: of one shape, any
+    memory order; each may be one of the arrays, in the same order.  numbers: by their names in the formula.
+    """
 
 
 # --- matrix products: matmul.py -----------------------------------------------------------------

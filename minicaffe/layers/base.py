@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minicaffe.backend import CPU, Backend, active
+from minicaffe.backend.formula import Formula
 from minicaffe.backend.layout import Layout
 from minicaffe.backend.workspace import Workspace
 from minicaffe.blob import DATA, DIFF, Blob, shape_text
@@ -142,6 +143,10 @@ class Layer:
     def scratch(self, x: Any, name: str = "scratch") -> Any:
         """An uninitialised array like x that is this layer's until its forward or backward returns."""
         return self.workspace.like(x, name)
+
+    def apply(self, formula: Formula, *arrays: Any, out: Any, **numbers: float) -> None:
+        """Evaluate a formula (backend/formula.py) for each element.  out: the array of its result, or a tuple."""
+        self.kernels.elementwise(formula, arrays, out if isinstance(out, tuple) else (out,), numbers)
 
     def new_blob(self, shape: Sequence[int]) -> Blob:
         """A blob in C order on this net's backend: a parameter, or a layer's own."""

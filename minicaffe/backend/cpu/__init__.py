@@ -8,6 +8,7 @@ from minicaffe.backend.cpu.conv import (
     conv_forward,
     sum_to_channels,
 )
+from minicaffe.backend.cpu.elementwise import elementwise
 from minicaffe.backend.cpu.im2col import col2im, im2col
 from minicaffe.backend.cpu.labels import find_bad_label
 from minicaffe.backend.cpu.matmul import matmul
@@ -36,6 +37,7 @@ __all__ = [
     "conv_backward_data",
     "conv_backward_weight",
     "conv_forward",
+    "elementwise",
     "find_bad_label",
     "im2col",
     "matmul",

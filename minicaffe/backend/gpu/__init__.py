@@ -8,6 +8,7 @@ from minicaffe.backend.gpu.conv import (
     conv_forward,
     sum_to_channels,
 )
+from minicaffe.backend.gpu.elementwise import elementwise
 from minicaffe.backend.gpu.im2col import col2im, im2col
 from minicaffe.backend.gpu.labels import find_bad_label
 from minicaffe.backend.gpu.matmul import matmul
@@ -34,6 +35,7 @@ __all__ = [
     "conv_backward_data",
     "conv_backward_weight",
     "conv_forward",
+    "elementwise",
     "find_bad_label",
     "im2col",
     "matmul",

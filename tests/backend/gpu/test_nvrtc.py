@@ -4,11 +4,15 @@ import cuda_host
 import nvrtc
 import pytest
 
+from minicaffe import layers
 from minicaffe.backend import gpu
+from minicaffe.backend.formula import FORMULAS
+from minicaffe.backend.gpu.elementwise import compiled
 from minicaffe.backend.gpu.launch import KERNELS
+from minicaffe.backend.gpu.trace import traced
 
 pytestmark = pytest.mark.skipif(nvrtc.library() is None, reason=nvrtc.NO_NVRTC)
-assert gpu.__all__  # importing it fills KERNELS
+assert gpu.__all__ and layers.__all__  # importing them fills KERNELS and FORMULAS
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
@@ -16,6 +20,15 @@ assert gpu.__all__  # importing it fills KERNELS
 def test_compiles(kernel, architecture):
     for source in cuda_host.variants(kernel, W=("uint8",), AXES=(2,)):
         assert kernel.name.encode() in nvrtc.compile_cuda(source, architecture)
+
+
+@pytest.mark.parametrize("formula", FORMULAS, ids=lambda formula: formula.name)
+@pytest.mark.parametrize("broadcast", [False, True])
+def test_formulas_compile(formula, broadcast):
+    outputs = len(traced(formula, formula.arrays)[1])
+    kernel = compiled(formula, (("T", broadcast),) * len(formula.arrays), ("T",) * outputs)
+    for source in cuda_host.variants(kernel):
+        assert formula.name.encode() in nvrtc.compile_cuda(source, "sm_90")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,81 @@
+"""What the kernel `elementwise` promises beyond its table of cases: in place, on any threads, and clear refusals."""
+
+import numpy as np
+import pytest
+from kernel_cases_elementwise import one_number, operators, truths
+from numpy.testing import assert_array_equal
+
+from minicaffe.backend import cpu, layout
+from minicaffe.backend.cpu import elementwise as cpu_elementwise
+from minicaffe.backend.formula import formula
+from minicaffe.backend.gpu.trace import traced
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (17, 3, 101, 67)])
+@pytest.mark.parametrize("memory", [layout.C_ORDER, layout.BATCH_INNERMOST])
+def test_out_may_be_an_array(rng, shape, memory):
+    x = layout.view(rng.normal(size=np.prod(shape)).astype(np.float32), shape, memory)
+    expected = one_number(cpu_elementwise.FUNCTIONS[x.dtype], x, alpha=0.5)[0]
+    cpu.elementwise(one_number, (x,), (x,), {"alpha": 0.5})
+    assert_array_equal(x, expected)
+
+
+def test_memory_orders_may_differ(rng):
+    x, y = rng.normal(size=(2, 17, 3, 101, 67))
+    other = layout.view(np.empty(x.size), x.shape, layout.BATCH_INNERMOST)
+    other[...] = x
+    out = np.empty_like(y)
+    cpu.elementwise(operators, (other, y), (out,), {"a": 0.25})
+    assert_array_equal(out, operators(np, x, y, a=0.25)[0])
+
+
+def test_the_arrays_own_type_is_kept(rng):
+    x = rng.normal(size=(3, 4)).astype(np.float32)
+    out = np.empty_like(x)
+    kinds = []
+
+    @formula
+    def watched(xp, x, *, a):
+        result = xp.where(x > 0, a, 0.1) * x + 1.5
+        kinds.append(result.dtype)
+        return result
+
+    cpu.elementwise(watched, (x,), (out,), {"a": 0.3})
+    assert kinds == [np.float32]
+    assert_array_equal(out, (np.where(x > 0, np.float32(0.3), np.float32(0.1)) * x + np.float32(1.5)))
+
+
+@pytest.mark.parametrize("shape", [(300_000,), (3, 100_000), (200_000, 2), (5, 7, 9_000), (1 << 17,), (2, 1 << 17)])
+def test_pieces_cover_each_value_once(shape):
+    seen = np.zeros(shape, int)
+    for piece in cpu_elementwise.pieces(shape):
+        seen[piece] += 1
+        assert seen[piece].size <= cpu_elementwise.PIECE
+    assert (seen == 1).all()
+
+
+def test_a_branch_on_a_value_is_refused():
+    @formula
+    def branches(xp, x):
+        return x if x > 0 else -x
+
+    with pytest.raises(TypeError, match=r"use xp\.where, no `if`"):
+        traced(branches, ["x[i]"])
+
+
+def test_an_unknown_function_is_refused():
+    @formula
+    def rounds(xp, x):
+        return xp.rint(x)
+
+    with pytest.raises(AttributeError, match=r"a formula cannot use rint: backend/formula.py lists"):
+        traced(rounds, ["x[i]"])
+    with pytest.raises(AttributeError, match="rint"):
+        cpu.elementwise(rounds, (np.zeros(3),), (np.zeros(3),), {})
+
+
+def test_the_text_of_a_formula():
+    lines, results = traced(truths, ["x[i]", "y[i]"])
+    assert lines[0] == "const T v0 = (T)x[i];" and "const T v2 = (T)a;" in lines
+    assert any("?" in line for line in lines)
+    assert len(results) == 2
