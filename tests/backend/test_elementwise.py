@@ -6,7 +6,7 @@ from kernel_cases_elementwise import one_number, operators, truths
 from numpy.testing import assert_array_equal
 
 from minicaffe.backend import cpu, layout
-from minicaffe.backend.cpu import elementwise as cpu_elementwise
+from minicaffe.backend.cpu.elementwise import FUNCTIONS, PIECE, pieces
 from minicaffe.backend.formula import formula
 from minicaffe.backend.gpu.trace import traced
 
@@ -15,7 +15,7 @@ from minicaffe.backend.gpu.trace import traced
 @pytest.mark.parametrize("memory", [layout.C_ORDER, layout.BATCH_INNERMOST])
 def test_out_may_be_an_array(rng, shape, memory):
     x = layout.view(rng.normal(size=np.prod(shape)).astype(np.float32), shape, memory)
-    expected = one_number(cpu_elementwise.FUNCTIONS[x.dtype], x, alpha=0.5)[0]
+    expected = one_number(FUNCTIONS[x.dtype], x, alpha=0.5)[0]
     cpu.elementwise(one_number, (x,), (x,), {"alpha": 0.5})
     assert_array_equal(x, expected)
 
@@ -48,9 +48,9 @@ def test_the_arrays_own_type_is_kept(rng):
 @pytest.mark.parametrize("shape", [(300_000,), (3, 100_000), (200_000, 2), (5, 7, 9_000), (1 << 17,), (2, 1 << 17)])
 def test_pieces_cover_each_value_once(shape):
     seen = np.zeros(shape, int)
-    for piece in cpu_elementwise.pieces(shape):
+    for piece in pieces(shape):
         seen[piece] += 1
-        assert seen[piece].size <= cpu_elementwise.PIECE
+        assert seen[piece].size <= PIECE
     assert (seen == 1).all()
 
 
