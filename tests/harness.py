@@ -14,7 +14,8 @@ from minicaffe.backend import active
 from minicaffe.blob import Blob, HostBlob
 from minicaffe.errors import MinicaffeError
 from minicaffe.layers import layer_class
-from minicaffe.layers.base import TRAIN, Context, LossLayer
+from minicaffe.layers.base import TRAIN, Context
+from minicaffe.layers.loss_layer import LossLayer
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.text import parse_text
 

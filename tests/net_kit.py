@@ -11,7 +11,8 @@ import pytest
 
 from minicaffe import log
 from minicaffe.layers import registry
-from minicaffe.layers.base import TRAIN, Layer, LossLayer, NeuronLayer
+from minicaffe.layers.base import TRAIN, Layer, NeuronLayer
+from minicaffe.layers.loss_layer import LossLayer
 from minicaffe.net.net import Net
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.upgrade import parse_net

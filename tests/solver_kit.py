@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from minicaffe.layers import registry
-from minicaffe.layers.base import LossLayer
+from minicaffe.layers.loss_layer import LossLayer
 
 N, D = 8, 3  # samples, features
 

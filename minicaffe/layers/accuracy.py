@@ -7,7 +7,8 @@ from typing import Any
 
 from minicaffe.blob import Blob
 from minicaffe.errors import GraphError, ParamError, ShapeError
-from minicaffe.layers.base import Blobs, Layer, check_labels
+from minicaffe.layers.base import Blobs, Layer
+from minicaffe.layers.loss_layer import check_labels
 from minicaffe.layers.registry import register
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from minicaffe.errors import ShapeError
-from minicaffe.layers.base import Blobs, LossLayer, check_labels
+from minicaffe.layers.base import Blobs
+from minicaffe.layers.loss_layer import LossLayer, check_labels
 from minicaffe.layers.registry import register
 from minicaffe.proto import caffe_pb2
 

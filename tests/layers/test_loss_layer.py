@@ -1,0 +1,53 @@
+"""What all losses share: weights, batch sizes, where no gradient goes."""
+
+import pytest
+
+from minicaffe.blob import Blob
+from minicaffe.errors import GraphError, ShapeError
+from minicaffe.layers.loss_layer import LossLayer
+from minicaffe.proto import caffe_pb2
+
+
+class Loss(LossLayer):
+    type, exact_top, min_top = "Loss", None, 1
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 5
+
+
+def loss(**settings):
+    return Loss(caffe_pb2.LayerParameter(name="l", type="Loss", **settings))
+
+
+def wired(layer, *shapes):
+    bottom, top = [Blob(shape) for shape in shapes], [Blob()]
+    layer.initialize(bottom, top)
+    return bottom, top
+
+
+@pytest.mark.parametrize("tops, weights", [(1, [1]), (2, [1, 0])])
+def test_a_loss_counts_once_unless_told_otherwise(tops, weights):
+    layer = loss()
+    bottom, top = [Blob((2, 3)), Blob((2,))], [Blob(()) for _ in range(tops)]
+    layer.initialize(bottom, top)
+    assert list(layer.layer_param.loss_weight) == layer.loss_weights == weights
+    assert layer.run_forward(bottom, top) == 5
+    silent = loss(loss_weight=[0] * tops)
+    silent.initialize(bottom, top)
+    assert silent.loss_weights == [0] * tops
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (3,)), ((2, 3), ()), ((), ())])
+def test_a_loss_needs_one_batch_size(shapes):
+    with pytest.raises(ShapeError) as caught:
+        wired(loss(), *shapes)
+    assert "must have the same first axis, the batch size" in str(caught.value) and "bottom[1]" in str(caught.value)
+
+
+def test_no_gradient_goes_to_labels():
+    layer = loss()
+    bottom, top = wired(layer, (2, 3), (2,))
+    with pytest.raises(GraphError) as caught:
+        layer.run_backward(top, [True, True], bottom)
+    text = 'layer "l" (Loss): propagate_down cannot back-propagate to bottom[1], the labels'
+    assert text in str(caught.value)
