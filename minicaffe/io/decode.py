@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 import os
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from minicaffe.errors import DataError, FileError, reason_of
+from minicaffe.io.opencv import opencv
 from minicaffe.io.resize import resize
 
 # What blue, green and red count in a grey value, and what is added before the shift. OpenCV leaves PNG to libpng.
@@ -25,20 +25,32 @@ _PNG_DEPTH = 24
 
 
 def load_image_file(
-    path: str | os.PathLike[str], color: bool = True, new_height: int = 0, new_width: int = 0
+    path: str | bytes | os.PathLike[str], color: bool = True, new_height: int = 0, new_width: int = 0
 ) -> np.ndarray:
     """The image in a file, uint8 of shape (3, H, W), or (1, H, W) without color; resized where both sizes are given.
 
     Raises FileError where the file cannot be read, DataError where it holds no image.
     """
-    file = os.fspath(path)
-    try:
-        with open(file, "rb") as stream:
-            data = stream.read()
-    except OSError as error:
-        raise FileError(f"cannot be read: {reason_of(error)}", file=file) from error
-    image = decode_image(data, color, file)
+    image = decode_image(read_bytes(path), color, path_text(path))
     return resize(image, new_height, new_width) if new_height > 0 and new_width > 0 else image
+
+
+def read_bytes(path: str | bytes | os.PathLike[str]) -> bytes:
+    """All that a file holds. Raises FileError where it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError as error:
+        raise FileError(f"cannot be read: {reason_of(error)}", file=path_text(path)) from error
+    except ValueError as error:
+        # A zero byte in the name.
+        raise FileError(f"cannot be the name of a file: {error}", file=path_text(path)) from error
+
+
+def path_text(path: str | bytes | os.PathLike[str]) -> str:
+    """A path to be shown, whatever bytes are in it."""
+    name = os.fspath(path)
+    return name if isinstance(name, str) else name.decode(errors="backslashreplace")
 
 
 def decode_image(data: bytes | memoryview, color: bool | None, path: str = "", name: str = "") -> np.ndarray:
@@ -49,23 +61,14 @@ def decode_image(data: bytes | memoryview, color: bool | None, path: str = "", n
     Raises DataError for what is no image, and for more than 8 bits a channel where color is None.
     """
     try:
-        image = _with_opencv(data, color) if _opencv() else _with_pillow(bytes(data), color)
+        image = _with_opencv(data, color) if opencv() else _with_pillow(bytes(data), color)
     except DataError as error:
         raise DataError(f"{name or 'the file'} {error}", file=path) from error.__cause__
     return np.ascontiguousarray(np.atleast_3d(image).transpose(2, 0, 1))
 
 
-@cache
-def _opencv() -> Any:
-    try:
-        import cv2
-    except ImportError:
-        return None
-    return cv2
-
-
 def _with_opencv(data: bytes | memoryview, color: bool | None) -> np.ndarray:
-    cv2 = _opencv()
+    cv2 = opencv()
     flags = {True: cv2.IMREAD_COLOR, False: cv2.IMREAD_GRAYSCALE, None: cv2.IMREAD_UNCHANGED}[color]
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)

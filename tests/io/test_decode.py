@@ -1,6 +1,7 @@
 """Decoding image files: channels, order, depth, grey values, with OpenCV and with Pillow."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -12,15 +13,15 @@ from PIL import Image
 from minicaffe.errors import DataError, FileError
 from minicaffe.io import decode as module
 from minicaffe.io.decode import decode_image, load_image_file
-from minicaffe.io.resize import resize
+from minicaffe.io.opencv import opencv
 
-OPENCV = module._opencv()
+OPENCV = opencv()
 
 
 @pytest.fixture(params=["pillow", "opencv"])
 def decoder(request, monkeypatch):
     if request.param == "pillow":
-        monkeypatch.setattr(module, "_opencv", lambda: None)
+        monkeypatch.setattr(module, "opencv", lambda: None)
     elif OPENCV is None:
         pytest.skip("OpenCV is not installed")
     return request.param
@@ -172,47 +173,7 @@ def test_files_that_are_missing_or_no_image_are_told(tmp_path):
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(DataError, match=r"text.png: the file is no image that (Pillow|OpenCV) can read"):
         load_image_file(tmp_path / "text.png")
-
-
-def resized_by_definition(image, height, width):
-    """The bilinear value at each new pixel's centre, in exact arithmetic."""
-    _, old_height, old_width = image.shape
-    result = np.empty((len(image), height, width))
-    for i in range(height):
-        for j in range(width):
-            y = min(max((i + 0.5) * old_height / height - 0.5, 0), old_height - 1)
-            x = min(max((j + 0.5) * old_width / width - 0.5, 0), old_width - 1)
-            top, left = int(y), int(x)
-            bottom, right = min(top + 1, old_height - 1), min(left + 1, old_width - 1)
-            down, across = y - top, x - left
-            upper = image[:, top, left] * (1 - across) + image[:, top, right] * across
-            lower = image[:, bottom, left] * (1 - across) + image[:, bottom, right] * across
-            result[:, i, j] = upper * (1 - down) + lower * down
-    return result
-
-
-@pytest.mark.parametrize("size", [(4, 5), (1, 1), (2, 5), (7, 3), (9, 11), (3, 2)])
-def test_resizing_is_bilinear_between_pixel_centres(rng, size):
-    image = rng.integers(0, 256, (3, 4, 5), dtype=np.uint8)
-    result = resize(image, *size)
-    assert result.dtype == np.uint8 and result.shape == (3, *size)
-    assert abs(result - resized_by_definition(image, *size)).max() < 1  # OpenCV cuts bits off
-
-
-def test_resizing_gives_what_opencv_gives(rng):
-    # From cv2.resize (5.0) of this image to 3 wide and 2 high.
-    image = (np.arange(3 * 4 * 5).reshape(1, 12, 5) * 37 % 256).astype(np.uint8)
-    np.testing.assert_array_equal(resize(image, 2, 3)[0], [[91, 153, 129], [177, 111, 87]])
-
-
-def test_a_constant_image_stays_constant():
-    image = np.full((1, 5, 7), 255, np.uint8)
-    assert (resize(image, 13, 3) == 255).all()
-
-
-@pytest.mark.skipif(OPENCV is None, reason="OpenCV is not installed")
-@pytest.mark.parametrize("size", [(256, 256), (77, 133), (300, 499), (1, 1)])
-def test_resizing_is_that_of_the_installed_opencv(rng, size):
-    image = rng.integers(0, 256, (3, 300, 500), dtype=np.uint8)
-    theirs = OPENCV.resize(image.transpose(1, 2, 0), size[::-1]).transpose(2, 0, 1)
-    np.testing.assert_array_equal(resize(image, *size), theirs)
+    with pytest.raises(FileError, match=r"a\\xe4\.png: cannot be read: no such file or directory"):
+        load_image_file(os.fsencode(tmp_path) + b"/a\xe4.png")
+    with pytest.raises(FileError, match=r"cannot be the name of a file: .*null"):
+        load_image_file(b"a\0b")
