@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from minicaffe.backend.geometry import Sizes, Window
-from minicaffe.blob import shape_text
+from minicaffe.backend.regroup import regrouped, regrouped_out
+from minicaffe.blob import Blob, shape_text
 from minicaffe.errors import ParamError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
-from minicaffe.layers.window_param import check_padded, read_window
+from minicaffe.layers.window_param import check_num_axes, check_output, read_window
 
 
 class BaseConvolutionLayer(Layer):
     """Windows over the axes behind the channel axis; the axes before it are batch.
 
-    A subclass says how the output size follows from the input's and what shape the weights have.
+    A subclass says how the output size follows from the input's, what shape the weights have, and how one
+    bottom, its top and their gradients are computed, from arrays (N, C, *image) with at least one spatial axis.
     The channel axis, the number of axes and the channels stay as they were at set-up.
     """
 
@@ -55,24 +59,23 @@ class BaseConvolutionLayer(Layer):
         """Spatial sizes of the top; may be negative, which reshape refuses."""
         raise NotImplementedError
 
+    def check_columns(self, image: Sizes, output: Sizes) -> None:
+        """Refuse sizes for which the scratch memory of one picture would be absurd."""
+        raise NotImplementedError
+
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self.check_bottoms(bottom)
         shape = bottom[0].shape
         image = shape[self.channel_axis + 1 :]
-        check_padded(self, self.channels, image, self.window)
         output = self.output_size(image)
-        if any(size < 0 for size in output):
-            text = f"an image of {list(image)} pixels gives an output of {list(output)}: kernel_size"
-            text += f" {list(self.window.kernel)} with pad {list(self.window.pad)} does not fit into it"
-            raise self.error(ShapeError, text, "convolution_param")
+        check_output(self, self.window, image, output)
         for blob in top:
             blob.reshape(*shape[: self.channel_axis], self.num_output, *output)
+        self.check_columns(image, output)
 
     def check_bottoms(self, bottom: Blobs) -> None:
+        check_num_axes(self, bottom[0], self.num_axes)
         shape = bottom[0].shape
-        if len(shape) != self.num_axes:
-            text = f"bottom[0] has the shape {shape_text(shape)}, must keep the {self.num_axes} axes it had at set-up"
-            raise self.error(ShapeError, text)
         if shape[self.channel_axis] != self.channels:
             text = f"bottom[0] has {shape[self.channel_axis]} channels, must have {self.channels} as the weights do"
             raise self.error(ShapeError, f"{text} (shape {shape_text(shape)})")
@@ -81,7 +84,61 @@ class BaseConvolutionLayer(Layer):
                 text = f"bottom[{index}] has the shape {shape_text(blob.shape)}"
                 raise self.error(ShapeError, f"{text}, must have that of bottom[0], {shape_text(shape)}")
 
+    # --- forward and backward, a pair of blobs at a time ---------------------------------------
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        for x, y in zip(bottom, top, strict=True):
+            if y.count:
+                with self.written(y.data, "convolution:y") as out:
+                    self.compute(self.read(x.data, "convolution:x"), out)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        for y, flag, x in zip(top, propagate_down, bottom, strict=True):
+            if y.count:
+                self.backward_parameters(x, y)
+            if flag:
+                self.backward_data(x, y)
+
+    def backward_parameters(self, x: Blob, y: Blob) -> None:
+        wanted = self.param_propagate_down
+        if not any(wanted):
+            return
+        dy = self.read(y.diff, "convolution:y")
+        dbias = self.blobs[1].diff if len(self.blobs) > 1 and wanted[1] else None
+        if wanted[0]:
+            dweight = self.weight(self.blobs[0].diff)
+            self.differentiate_parameters(self.read(x.data, "convolution:x"), dy, dweight, dbias)
+        elif dbias is not None:
+            self.kernels.sum_to_channels(dy, dbias, self.workspace)
+
+    def backward_data(self, x: Blob, y: Blob) -> None:
+        if not y.count:
+            x.diff.fill(0)
+            return
+        with self.written(x.diff, "convolution:x") as dx:
+            self.differentiate_data(self.read(y.diff, "convolution:y"), dx)
+
+    def compute(self, x: Any, y: Any) -> None:
+        """y from x and the parameters."""
+        raise NotImplementedError
+
+    def differentiate_parameters(self, x: Any, dy: Any, dweight: Any, dbias: Any) -> None:
+        """Add to dweight, and to dbias unless it is None."""
+        raise NotImplementedError
+
+    def differentiate_data(self, dy: Any, dx: Any) -> None:
+        """dx from dy and the weights."""
+        raise NotImplementedError
+
     # --- views for the kernels -----------------------------------------------------------------
+
+    def read(self, array: Any, name: str) -> Any:
+        """A bottom's or top's array as (N, C, *image), to be read.  name: of scratch memory, should it be copied."""
+        return regrouped(array, self.pictures(array.shape), self.workspace, name)
+
+    def written(self, array: Any, name: str) -> AbstractContextManager[Any]:
+        """The same, to be overwritten in a `with` block."""
+        return regrouped_out(array, self.pictures(array.shape), self.workspace, name)
 
     def pictures(self, shape: Sizes) -> Sizes:
         """A bottom's or top's shape as the kernels want it: (N, C, *image), all batch axes one."""

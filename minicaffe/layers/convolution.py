@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from minicaffe.backend.geometry import Sizes
-from minicaffe.backend.regroup import regrouped, regrouped_out
-from minicaffe.blob import Blob
-from minicaffe.layers.base import Blobs
 from minicaffe.layers.base_convolution import BaseConvolutionLayer
 from minicaffe.layers.registry import register
+from minicaffe.layers.window_param import check_columns
 
 
 @register("Convolution")
@@ -35,40 +33,16 @@ class ConvolutionLayer(BaseConvolutionLayer):
     def output_size(self, image: Sizes) -> Sizes:
         return self.window.conv_output(image)
 
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        weight, workspace = self.weight(self.blobs[0].data), self.workspace
-        for x, y in zip(bottom, top, strict=True):
-            if not y.count:
-                continue
-            images = regrouped(x.data, self.pictures(x.shape), workspace, "convolution:x")
-            with regrouped_out(y.data, self.pictures(y.shape), workspace, "convolution:y") as out:
-                self.kernels.conv_forward(images, weight, self.bias, out, self.kernel_window, self.group, workspace)
+    def check_columns(self, image: Sizes, output: Sizes) -> None:
+        check_columns(self, self.channels, self.window, image, output)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        for y, flag, x in zip(top, propagate_down, bottom, strict=True):
-            if y.count:
-                self.backward_parameters(x, y)
-            if flag:
-                self.backward_data(x, y)
+    def compute(self, x: Any, y: Any) -> None:
+        weight = self.weight(self.blobs[0].data)
+        self.kernels.conv_forward(x, weight, self.bias, y, self.kernel_window, self.group, self.workspace)
 
-    def backward_parameters(self, x: Blob, y: Blob) -> None:
-        wanted, workspace = self.param_propagate_down, self.workspace
-        if not any(wanted):
-            return
-        dy = regrouped(y.diff, self.pictures(y.shape), workspace, "convolution:y")
-        dbias = self.blobs[1].diff if len(self.blobs) > 1 and wanted[1] else None
-        if wanted[0]:
-            images = regrouped(x.data, self.pictures(x.shape), workspace, "convolution:x")
-            dweight = self.weight(self.blobs[0].diff)
-            self.kernels.conv_backward_weight(images, dy, dweight, dbias, self.kernel_window, self.group, workspace)
-        elif dbias is not None:
-            self.kernels.sum_to_channels(dy, dbias, workspace)
+    def differentiate_parameters(self, x: Any, dy: Any, dweight: Any, dbias: Any) -> None:
+        self.kernels.conv_backward_weight(x, dy, dweight, dbias, self.kernel_window, self.group, self.workspace)
 
-    def backward_data(self, x: Blob, y: Blob) -> None:
-        if not y.count:
-            x.diff.fill(0)
-            return
-        weight, workspace = self.weight(self.blobs[0].data), self.workspace
-        dy = regrouped(y.diff, self.pictures(y.shape), workspace, "convolution:y")
-        with regrouped_out(x.diff, self.pictures(x.shape), workspace, "convolution:x") as dx:
-            self.kernels.conv_backward_data(dy, weight, dx, self.kernel_window, self.group, workspace)
+    def differentiate_data(self, dy: Any, dx: Any) -> None:
+        weight = self.weight(self.blobs[0].data)
+        self.kernels.conv_backward_data(dy, weight, dx, self.kernel_window, self.group, self.workspace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from minicaffe.backend.geometry import Sizes, Window
-from minicaffe.blob import MAX_COUNT
+from minicaffe.blob import MAX_COUNT, Blob, shape_text
 from minicaffe.errors import ParamError, ShapeError
 from minicaffe.layers.base import Layer
 
@@ -71,9 +71,33 @@ def check_size(layer: Layer, size: int, least: int, name: str) -> None:
         raise layer.error(ParamError, f"is {size}, must be at most {MAX_COUNT}", f"{PARAM}.{name}")
 
 
-def check_padded(layer: Layer, channels: int, image: Sizes, window: Window) -> None:
-    """Raises ShapeError where one padded picture alone would be larger than any blob may be."""
+def check_columns(layer: Layer, channels: int, window: Window, image: Sizes, output: Sizes) -> None:
+    """Raises ShapeError where one picture, padded or unfolded into columns, would exceed what any blob may hold.
+
+    Both stand in scratch memory while a layer runs; Caffe's buffers have the same limit.
+    """
     outer = [size + 2 * pad for size, pad in zip(image, window.pad, strict=True)]
-    if channels * math.prod(outer) > MAX_COUNT:
-        text = f"{window.pad} makes pictures of {channels} x {outer} values; at most {MAX_COUNT} are possible"
-        raise layer.error(ShapeError, text, f"{PARAM}.pad")
+    check_count(layer, (channels, *outer), f"{list(window.pad)} makes a padded picture", f"{PARAM}.pad")
+    columns = (channels * window.taps, *output)
+    check_count(layer, columns, f"kernel_size {list(window.kernel)} makes windows of one picture", PARAM)
+
+
+def check_count(layer: Layer, shape: Sizes, makes: str, field: str) -> None:
+    if math.prod(shape) > MAX_COUNT:
+        text = f"{makes} of {shape_text(shape)} values, {4 * math.prod(shape)} bytes in float32"
+        raise layer.error(ShapeError, f"{text}; at most {MAX_COUNT} values are possible", field)
+
+
+def check_num_axes(layer: Layer, bottom: Blob, num_axes: int) -> None:
+    """Raises ShapeError for a bottom that has not the number of axes of set-up: settings are read for so many."""
+    if bottom.num_axes != num_axes:
+        text = f"bottom[0] has the shape {shape_text(bottom.shape)}, must keep the {num_axes} axes it had at set-up"
+        raise layer.error(ShapeError, text)
+
+
+def check_output(layer: Layer, window: Window, image: Sizes, output: Sizes) -> None:
+    """Raises ShapeError for a window that lies beyond the image."""
+    if any(size < 0 for size in output):
+        text = f"an image of {list(image)} pixels gives an output of {list(output)}: kernel_size"
+        text += f" {list(window.kernel)} with pad {list(window.pad)} does not fit into it"
+        raise layer.error(ShapeError, text, PARAM)
