@@ -157,12 +157,13 @@ class Blob:
         """Make `diff` the same memory as other's. Counts must agree; shapes need not."""
         self._share(DIFF, other)
 
-    def can_alias(self, shape: Shape) -> bool:
-        """Whether a blob of `shape` (same count) can be a view of this one's memory.
+    def can_alias(self, shape: Shape, which: int = DATA) -> bool:
+        """Whether a blob of `shape` (same count) can be a view of this one's memory, DATA or DIFF.
 
         With the batch innermost that needs the same batch axis in front.
         """
-        return self.order == layouts.C_ORDER or (len(shape) > 0 and shape[0] == self.shape[0])
+        in_c_order = self._storage[which].order == layouts.C_ORDER
+        return in_c_order or (len(shape) > 0 and shape[0] == self.shape[0])
 
     def _share(self, which: int, other: Blob) -> None:
         if other.count != self.count:
