@@ -12,7 +12,7 @@ FLOORS = [
     ["errors", "version", "log"],
     ["proto", "net_spec"],
     ["backend"],
-    ["blob", "fillers"],
+    ["blob", "blob_vec", "fillers"],
     ["io"],
     ["layers"],
     ["net"],

@@ -1,0 +1,58 @@
+"""BlobVec: the parameter blobs of a layer, as scripts see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, overload
+
+from minicaffe.blob import Blob, HostBlob
+from minicaffe.errors import MinicaffeError
+
+
+class BlobVec(Sequence[HostBlob]):
+    """`net.params["ip1"]`, and `self.blobs` in a Python layer: indexed, counted and walked through like a list.
+
+    blobs: the layer's own list of Blobs, of which this is a view.  new_blob: makes one of a shape for that layer.
+    Raises IndexError for an index that is not there.
+    """
+
+    __slots__ = ("_blobs", "_new_blob")
+
+    def __init__(self, blobs: list[Blob], new_blob: Callable[[Sequence[int]], Blob]) -> None:
+        self._blobs, self._new_blob = blobs, new_blob
+
+    def __len__(self) -> int:
+        return len(self._blobs)
+
+    @overload
+    def __getitem__(self, index: int) -> HostBlob: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[HostBlob]: ...
+    def __getitem__(self, index: int | slice) -> HostBlob | list[HostBlob]:
+        if isinstance(index, slice):
+            return [HostBlob(blob) for blob in self._blobs[index]]
+        try:
+            return HostBlob(self._blobs[index])
+        except IndexError:
+            raise IndexError(f"Index out of range: {index}, of {len(self)} blobs") from None
+
+    def add_blob(self, *shape: int, **kwargs: Any) -> None:
+        """Append a blob of zeros, one integer per axis; none makes a scalar."""
+        if kwargs:
+            raise MinicaffeError("BlobVec.add_blob takes no kwargs: pass the sizes as integers, add_blob(2, 3)")
+        blob = HostBlob(self._new_blob(()))
+        blob.reshape(*shape)
+        self.append(blob)
+
+    def append(self, blob: HostBlob) -> None:
+        """Append a blob that is there already: both names stand for one memory."""
+        if not isinstance(blob, HostBlob):
+            raise TypeError(f"a BlobVec holds blobs, not {blob!r}; add_blob(2, 3) makes a new one")
+        self._blobs.append(blob._blob)
+
+    def extend(self, blobs: Iterable[HostBlob]) -> None:
+        for blob in blobs:
+            self.append(blob)
+
+    def __repr__(self) -> str:
+        return f"<BlobVec of {', '.join(map(repr, self)) or 'no blobs'}>"
