@@ -16,7 +16,7 @@ class DebugInfo:
     """Writes the log lines that follow each layer's turn."""
 
     def __init__(self, net: Net) -> None:
-        self.net, self.graph = net, net._graph
+        self.net, self.graph = net, net.graph
 
     def forward(self, i: int) -> None:
         layer, graph = self.graph.layers[i], self.graph

@@ -14,10 +14,11 @@ from minicaffe import backend as backends, log
 from minicaffe.backend import random
 from minicaffe.blob import DIFF, Blob
 from minicaffe.errors import ParamError
-from minicaffe.layers.base import TEST, TRAIN, Context, Layer
+from minicaffe.layers.base import TEST, TRAIN, Context
 from minicaffe.net import weights as weight_files
 from minicaffe.net.build import assemble, close_layers
 from minicaffe.net.debug import DebugInfo
+from minicaffe.net.graph import Graph
 from minicaffe.net.scripting import Scripting
 from minicaffe.net.spec import layer_specs
 from minicaffe.proto import caffe_pb2
@@ -42,7 +43,8 @@ class Net(Scripting):
     pycaffe's older form is understood, too: Net(network_file, weights_file, phase).
 
     blobs, params: dicts of HostBlob, by blob name, by layer name.  inputs, outputs: blob names.
-    layers, layer_names: in order, with the Split layers that were put in.
+    layers, layer_names: in order, with the Split layers that were put in; of a Python layer the user's own object.
+    graph: what the net runs, layers, blobs and their wiring.
     learnable_params, params_lr, params_decay: what is trained, without sharers, and its factors.
     Raises MinicaffeError kinds with file, line, layer and field; FileError for a missing file.
     """
@@ -101,10 +103,9 @@ class Net(Scripting):
         context = Context(self.backend, self.dtype, self.phase, seed, self.backend.layout(memory_order))
         specs = layer_specs(source.param.layer, source.origins)
         graph, self._memory = assemble(specs, state, source.param, context)
-        self._graph = graph
+        self.graph: Graph = graph
         # A net that is dropped stops the threads of its data layers, closed or not.
         self._closer = weakref.finalize(self, close_layers, graph.layers)
-        self.layers: list[Layer] = graph.layers
         self.layer_names = [layer.name for layer in graph.layers]
         self.inputs, self.outputs = graph.inputs, graph.outputs
         self.output_blobs: list[Blob] = graph.output_blobs
@@ -123,12 +124,12 @@ class Net(Scripting):
 
         The loss is a number on the CPU, a 0-d array that is still on the device on a GPU.
         """
-        span = self._span(start, len(self.layers) - 1 if end is None else end)
+        span = self._span(start, len(self.graph.layers) - 1 if end is None else end)
         loss: Any = 0.0
         with self.backend.at_work():
             for i in span:
                 self._call("before_forward", i)
-                layer = self.layers[i]
+                layer = self.graph.layers[i]
                 with layer.placing_errors():
                     loss = loss + layer.run_forward(self._bottoms[i], self._tops[i])
                 if self.debug_info:
@@ -141,24 +142,24 @@ class Net(Scripting):
 
         Diffs of blobs are overwritten, those of parameters added to.
         """
-        need = self._graph.need
-        span = self._span(end, len(self.layers) - 1 if start is None else start)
+        need = self.graph.need
+        span = self._span(end, len(self.graph.layers) - 1 if start is None else start)
         with self.backend.at_work():
             self._memory.take_diffs()
             for i in reversed(span):
                 self._call("before_backward", i)
                 if need.layer[i]:
-                    layer = self.layers[i]
+                    layer = self.graph.layers[i]
                     with layer.placing_errors():
                         layer.run_backward(self._tops[i], need.bottom[i], self._bottoms[i])
                     if self.debug_info:
                         DebugInfo(self).backward(i)
                 self._call("after_backward", i)
-            if self.debug_info and len(span) == len(self.layers):
+            if self.debug_info and len(span) == len(self.graph.layers):
                 DebugInfo(self).all_params()
 
     def _span(self, first: int, last: int) -> range:
-        count = len(self.layers)
+        count = len(self.graph.layers)
         if not 0 <= first <= last + 1 <= count:
             text = f"cannot run layers {first} to {last}: this net has layers 0 to {count - 1}, and the first to run"
             raise ParamError(f"{text} forward, the last to run backward, must not come behind the other")
@@ -171,7 +172,7 @@ class Net(Scripting):
     def reshape(self) -> None:
         """Propagate the shapes of the input blobs through all layers, without computing."""
         with self.backend.at_work():
-            for layer, bottom, top in zip(self.layers, self._bottoms, self._tops, strict=True):
+            for layer, bottom, top in zip(self.graph.layers, self._bottoms, self._tops, strict=True):
                 with layer.placing_errors():
                     layer.reshape_if_changed(bottom, top)
 
@@ -222,12 +223,12 @@ class Net(Scripting):
 
     def state(self) -> dict[str, dict]:
         """What a snapshot has to keep of the layers (data positions, random counters), by layer name."""
-        states = zip(self._state_keys(), (layer.state() for layer in self.layers), strict=True)
+        states = zip(self._state_keys(), (layer.state() for layer in self.graph.layers), strict=True)
         return {key: state for key, state in states if state}
 
     def restore(self, state: dict[str, dict]) -> None:
         """Take up what `state` gave. Layers that it does not name start anew."""
-        for key, layer in zip(self._state_keys(), self.layers, strict=True):
+        for key, layer in zip(self._state_keys(), self.graph.layers, strict=True):
             if key in state:
                 layer.restore(state[key])
 

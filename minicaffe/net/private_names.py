@@ -15,7 +15,7 @@ class PrivateNames:
     _blobs: HostBlobs, one an index, also where several have the name "(automatic)".
     """
 
-    _graph: Graph
+    graph: Graph
     _blobs: list[HostBlob]
     layer_names: list[str]
     inputs: list[str]
@@ -27,25 +27,25 @@ class PrivateNames:
 
     @property
     def _blob_names(self) -> list[str]:
-        return self._graph.blob_names
+        return self.graph.blob_names
 
     @property
     def _inputs(self) -> list[int]:
-        return self._graph.ids(self.inputs)
+        return self.graph.ids(self.inputs)
 
     @property
     def _outputs(self) -> list[int]:
-        return self._graph.ids(self.outputs)
+        return self.graph.ids(self.outputs)
 
     @property
     def _blob_loss_weights(self) -> list[float]:
-        return self._graph.loss_weights
+        return self.graph.loss_weights
 
     def _top_ids(self, layer: int) -> list[int]:
-        return self._graph.top_ids[layer]
+        return self.graph.top_ids[layer]
 
     def _bottom_ids(self, layer: int) -> list[int]:
-        return self._graph.bottom_ids[layer]
+        return self.graph.bottom_ids[layer]
 
     def _forward(self: Any, start: int, end: int) -> float:
         return float(self.run_forward(start, end))

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from minicaffe.blob import HostBlob
+from minicaffe.blob_vec import BlobVec
 from minicaffe.errors import MinicaffeError
-from minicaffe.layers.base import Layer
+from minicaffe.layers.python import PythonLayer
 from minicaffe.net import batches
 from minicaffe.net.private_names import PrivateNames
 
@@ -24,19 +25,21 @@ class Scripting(PrivateNames):
 
     Where several layers, or blobs, have one name, it stands for the last of them, as in pycaffe.
 
-    blobs: name -> HostBlob, in the order of creation.  params: layer name -> HostBlobs, of layers that have any.
-    layer_dict: layer name -> Layer.  top_names, bottom_names: layer name -> names of the blobs it writes, reads.
+    blobs: name -> HostBlob, in the order of creation.  params: layer name -> BlobVec, of layers that have any.
+    layers: in net order; of a Python layer, the user's own object.  layer_dict: the same by name.
+    top_names, bottom_names: layer name -> names of the blobs it writes, reads.
     blob_loss_weights: blob name -> what it counts in the loss, 0 for most.
     """
 
     def _offer_to_scripts(self) -> None:
-        graph, names = self._graph, self.layer_names
+        graph, names = self.graph, self.layer_names
         self._blobs: list[HostBlob] = [HostBlob(blob) for blob in graph.blobs]
         self.blobs: OrderedDict[str, HostBlob] = OrderedDict(zip(graph.blob_names, self._blobs, strict=True))
-        self.params: OrderedDict[str, list[HostBlob]] = OrderedDict(
-            (layer.name, [HostBlob(blob) for blob in layer.blobs]) for layer in graph.layers if layer.blobs
+        self.params: OrderedDict[str, BlobVec] = OrderedDict(
+            (layer.name, BlobVec(layer.blobs, layer.new_blob)) for layer in graph.layers if layer.blobs
         )
-        self.layer_dict: OrderedDict[str, Layer] = OrderedDict(zip(names, graph.layers, strict=True))
+        self.layers: list[Any] = [layer.user if isinstance(layer, PythonLayer) else layer for layer in graph.layers]
+        self.layer_dict: OrderedDict[str, Any] = OrderedDict(zip(names, self.layers, strict=True))
         self.top_names: OrderedDict[str, list[str]] = OrderedDict(
             zip(names, map(graph.names, graph.top_ids), strict=True)
         )

@@ -31,7 +31,7 @@ def copy_from(net: Net, path: str | os.PathLike[str]) -> None:
         text = "is HDF5, and this version reads binary weights only: save them with net.save(), as a .caffemodel"
         raise FormatError(text, file=name)
     found = pairs(net, read_caffemodel(path), "copy", name)
-    if not found and any(layer.blobs for layer in net.layers):
+    if not found and any(layer.blobs for layer in net.graph.layers):
         log.warning(f"{name}: none of its layers has the name of a layer of this net; nothing was copied")
     for blob, stored in found:
         # Old shapes have more axes, and any file may be in double precision.
@@ -46,7 +46,7 @@ def pairs(net: Net, sources: Iterable[Any], verb: str, where: str) -> list[tuple
     sources: objects with a name and blobs: layers of a file, or of another net.
     """
     # The first layer of a name, where several bear it.
-    by_name = {layer.name: layer for layer in reversed(net.layers)}
+    by_name = {layer.name: layer for layer in reversed(net.graph.layers)}
     found: list[tuple[Blob, Any]] = []
     for source in sources:
         layer = by_name.get(source.name)
@@ -69,15 +69,17 @@ def share_trained_layers_with(net: Net, other: Net) -> None:
     if (net.backend, net.dtype) != (other.backend, other.dtype):
         ours, theirs = (f"{n.dtype} on {n.backend.name}" for n in (net, other))
         raise DeviceError(f"nets share memory on one device, in one precision: one is {ours}, the other {theirs}")
-    for blob, shared in pairs(net, other.layers, "share", "the other net"):
+    for blob, shared in pairs(net, other.graph.layers, "share", "the other net"):
         blob.share_data(shared)
 
 
 def save(net: Net, path: str | os.PathLike[str], *, write_diff: bool = False) -> Written:
     """Write the net with its weights, all or nothing. Returns size and SHA-256 of the file."""
     param = caffe_pb2.NetParameter(name=net.name)
-    param.layer.extend(layer.layer_param for layer in net.layers)
-    return write_caffemodel(path, param, [[values(blob, write_diff) for blob in layer.blobs] for layer in net.layers])
+    param.layer.extend(layer.layer_param for layer in net.graph.layers)
+    return write_caffemodel(
+        path, param, [[values(blob, write_diff) for blob in layer.blobs] for layer in net.graph.layers]
+    )
 
 
 def values(blob: Blob, write_diff: bool) -> Any:

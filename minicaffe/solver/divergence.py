@@ -34,7 +34,7 @@ def first_bad_blob(net: Net) -> tuple[Layer, str, Any] | None:
 
 
 def _blobs_in_order(net: Net) -> Iterator[tuple[Layer, str, Any]]:
-    for layer in net.layers:
+    for layer in net.graph.layers:
         yield from ((layer, f"its parameter blob {i}", blob.data) for i, blob in enumerate(layer.blobs))
         for name in net.top_names[layer.name]:
             yield layer, f'its top blob "{name}"', net.blobs[name].data

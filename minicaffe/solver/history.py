@@ -47,4 +47,4 @@ def load_history(net: Net, history: Sequence[Any], stored: Sequence[Any]) -> Non
 def _owner(net: Net, index: int) -> str:
     """Name of the layer that a blob of the history belongs to."""
     blob = net.learnable_params[index % len(net.learnable_params)]
-    return next((layer.name for layer in net.layers if any(blob is own for own in layer.blobs)), "")
+    return next((layer.name for layer in net.graph.layers if any(blob is own for own in layer.blobs)), "")

@@ -120,7 +120,7 @@ def test_nobody_can_read_them():
 
 
 def orders(net):
-    return {name: net._graph.blobs[net._blob_names.index(name)].order for name in net.blobs}
+    return {name: net.graph.blobs[net._blob_names.index(name)].order for name in net.blobs}
 
 
 def test_what_user_code_touches_lies_in_c_order():

@@ -104,7 +104,7 @@ def test_memory_that_is_shared_counts_once(monkeypatch):
         + inner_product("a", "x", "ya", 50, "param { name: 'w' } param { name: 'b' }")
         + inner_product("b", "x", "yb", 50, "param { name: 'w' } param { name: 'b' }")
     )
-    sizes = dict(zip((net := make_net(text)).layer_names, memory.layer_sizes(net._graph), strict=True))
+    sizes = dict(zip((net := make_net(text)).layer_names, memory.layer_sizes(net.graph), strict=True))
     weights = 100 * 50 + 50
     assert sizes == {
         "x": 4 * 1000,
@@ -184,7 +184,7 @@ def test_a_testing_nets_gradients_are_not_resident(rng):
 def test_nor_are_those_of_its_blobs(rng):
     net = make_net(inputs("x", shape=(100, 1000)) + layer("p", "TestPower", "x", "y"), TEST)
     net.forward()
-    for blob in net._graph.blobs:
+    for blob in net.graph.blobs:
         assert blob.storage(DATA).allocated and not blob.storage(DIFF).allocated
 
 

@@ -12,12 +12,12 @@ LOSS = "TestSumOfSquares"
 
 def needs(net):
     """Names of the layers that run backward, Splits left out."""
-    pairs = zip(net.layers, net._graph.need.layer, strict=True)
+    pairs = zip(net.layers, net.graph.need.layer, strict=True)
     return {one.name for one, need in pairs if need and one.type != "Split"}
 
 
 def bottom_needs(net, name):
-    return net._graph.need.bottom[net.layer_names.index(name)]
+    return net.graph.need.bottom[net.layer_names.index(name)]
 
 
 def ran(net):
@@ -52,7 +52,7 @@ def test_what_leads_to_no_loss_is_left_out():
         + layer("show", "TestPower", "a", "shown")
     )
     assert needs(net) == {"ip", "loss"}
-    assert [name for name, need in zip(net.layer_names, net._graph.need.layer, strict=True) if need] == [
+    assert [name for name, need in zip(net.layer_names, net.graph.need.layer, strict=True) if need] == [
         *("ip", "a_ip_0_split", "loss")
     ]
 

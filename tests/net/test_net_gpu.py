@@ -129,7 +129,7 @@ def fake_ndarray():
 def test_a_script_sees_numpy_arrays_and_its_writing_counts(fake_gpu):
     net = fed()
     net.run_forward()
-    storage = net._graph.blobs[0].storage(DATA)
+    storage = net.graph.blobs[0].storage(DATA)
     assert storage.state == HEAD_AT_DEVICE
     data = net.blobs["data"].data
     assert isinstance(data, np.ndarray) and storage.state == HEAD_AT_HOST
@@ -143,7 +143,7 @@ def test_gradients_that_a_script_hands_over_arrive(fake_gpu):
     net = make_net("force_backward: true " + inputs("x") + layer("r", "ReLU", "x", "y"))
     net.forward(x=np.ones((2, 3)))
     found = net.backward(y=np.full((2, 3), 5))
-    assert (found["x"] == 5).all() and net._graph.blobs[1].storage(DIFF).state == HEAD_AT_DEVICE
+    assert (found["x"] == 5).all() and net.graph.blobs[1].storage(DIFF).state == HEAD_AT_DEVICE
 
 
 def test_clearing_gradients_that_were_looked_at(fake_gpu):
