@@ -147,6 +147,25 @@ def stochastic_pool_test(x: Array, window: Window, y: Array, workspace: Workspac
     """y = sum of squares / sum of each window, 0 where the sum is not above 0."""
 
 
+# --- rows by number: rows.py ----------------------------------------------------------------
+# rows: int64, in C order, each a number of a row of x (or dx): 0 ... N - 1.
+
+
+def find_bad_row(index: Array, count: int, whole: bool) -> int:
+    """The flat position of the first index that is not 0 <= index < count (NaN too), or -1.
+
+    index: floats.  whole: whether one with a fraction is bad as well; else it is read towards zero.
+    """
+
+
+def take_rows(x: Array, rows: Array, y: Array) -> None:
+    """y[i] = x[rows[i]].  x: (N, ...).  rows: (M,).  y: (M, ...)."""
+
+
+def add_rows(dy: Array, rows: Array, dx: Array) -> None:
+    """dx[rows[i]] += dy[i], for one i after the other.  dy: (M, ...).  rows: (M,).  dx: (N, ...)."""
+
+
 # --- softmax and what reads labels: softmax.py, softmax_loss.py, accuracy.py -----------------
 # label: float array of N x spatial values in C order, read towards zero; ignore: an int or None.
 # A position is one place along all axes but `axis`; positions are numbered as the labels lie.

@@ -22,6 +22,7 @@ from minicaffe.backend.gpu.pooling import (
     stochastic_pool_forward,
     stochastic_pool_test,
 )
+from minicaffe.backend.gpu.rows import add_rows, find_bad_row, take_rows
 from minicaffe.backend.gpu.softmax import softmax_backward, softmax_forward
 from minicaffe.backend.gpu.softmax_loss import softmax_loss_backward, softmax_loss_forward
 from minicaffe.backend.gpu.update import regularize, sgd_update
@@ -29,6 +30,7 @@ from minicaffe.backend.gpu.update import regularize, sgd_update
 __all__ = [
     "accuracy_forward",
     "add_bias",
+    "add_rows",
     "average_pool_backward",
     "average_pool_forward",
     "col2im",
@@ -37,6 +39,7 @@ __all__ = [
     "conv_forward",
     "elementwise",
     "find_bad_label",
+    "find_bad_row",
     "im2col",
     "matmul",
     "max_pool_backward",
@@ -52,4 +55,5 @@ __all__ = [
     "stochastic_pool_forward",
     "stochastic_pool_test",
     "sum_to_channels",
+    "take_rows",
 ]
