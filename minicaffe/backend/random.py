@@ -24,6 +24,14 @@ def generator(seed: int, *key: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
 
+def item_numbers(first: int, count: int, seed: int, *key: str | int) -> np.ndarray:
+    """Four random numbers for each of `count` items, uint64 (count, 4): an item's index alone tells what is drawn."""
+    bits = generator(seed, *key).bit_generator
+    # One step of the counter makes four numbers.
+    bits.advance(first)  # type: ignore[attr-defined]
+    return bits.random_raw(4 * count).reshape(count, 4)
+
+
 def set_random_seed(seed: int) -> None:
     """Make all that this thread builds from now on repeatable (pycaffe's caffe.set_random_seed).
 

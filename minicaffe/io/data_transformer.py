@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minicaffe import log
-from minicaffe.backend.random import generator
+from minicaffe.backend.random import item_numbers
 from minicaffe.blob import legacy_sizes
 from minicaffe.errors import MinicaffeError, ParamError, ShapeError
 from minicaffe.io.blobproto import read_binaryproto
@@ -132,12 +132,9 @@ class DataTransformer:
 
     def _draw(self, out_shape: Sequence[int], shape: Sequence[int], index: int) -> np.ndarray:
         """Mirror (0 or 1), first row and first column of each item: (N, 3)."""
-        bits = generator(self._seed, "transform", self._name).bit_generator
-        # One step of the counter makes four numbers: the item's own.
-        bits.advance(index)  # type: ignore[attr-defined]
-        raw = bits.random_raw(4 * out_shape[0]).reshape(-1, 4)[:, :3]
+        numbers = item_numbers(index, out_shape[0], self._seed, "transform", self._name)[:, :3]
         choices = np.array([2, shape[1] - out_shape[2] + 1, shape[2] - out_shape[3] + 1], np.uint64)
-        draws = (raw % choices).astype(np.int64)
+        draws = (numbers % choices).astype(np.int64)
         if not self.param.mirror:
             draws[:, 0] = 0
         if self._phase != caffe_pb2.TRAIN:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, ClassVar
 
@@ -13,8 +13,9 @@ import numpy as np
 from minicaffe import log
 from minicaffe.backend import layout as layouts
 from minicaffe.blob import DATA
-from minicaffe.errors import FileError, FormatError, MinicaffeError, ParamError
+from minicaffe.errors import FileError, FormatError, MinicaffeError, ParamError, ShapeError
 from minicaffe.io.data_transformer import DataTransformer
+from minicaffe.io.datum import sizes_text
 from minicaffe.io.prefetch import Prefetcher
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.input import shape_as_told
@@ -55,19 +56,18 @@ class BasePrefetchingDataLayer(Layer):
     a batch gives the batch its C, H and W; batches may differ, the items of one batch may not.
 
     What a type adds: open, fill, seek. Its message, named by `param_name`, has source and batch_size.
-    batch_size: N.  transformer: of transform_param.  start: the state before the first batch.
+    batch_size: N.  transformer: of transform_param.  start: the state before the first batch; `open` may set another.
     Source: Caffe's base_data_layer.cpp.
     """
 
     exact_bottom = 0
     param_name: ClassVar[str]
-    start: ClassVar[dict]
+    start: dict
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Filled as set-up goes along: where that fails half-way, what is open is closed all the same.
         self.resources = ExitStack()
-        self._place = dict(self.start)
         self._waits = 0
 
     # --- what a type overrides -----------------------------------------------------------------
@@ -103,6 +103,7 @@ class BasePrefetchingDataLayer(Layer):
         )
         slots = [Batch(self.context.dtype, top[0].layout) for _ in range(self._read_prefetch())]
         shape = (self.batch_size, *self.open())
+        self._place = dict(self.start)
         log.info(f"output data size: {','.join(map(str, shape))}")
         for blob, sizes in zip(top, (shape, shape[:1]), strict=False):
             shape_as_told(self, blob, sizes, f"{self.param_name}.batch_size")
@@ -144,19 +145,34 @@ class BasePrefetchingDataLayer(Layer):
     # --- what a type uses ----------------------------------------------------------------------
 
     @contextmanager
-    def placed(self) -> Iterator[None]:
-        """Give this layer's place to errors about its source."""
+    def placed(self, path: str = "") -> Iterator[None]:
+        """Give this layer's place to errors about its source. path: of the file that is read, if not the source."""
         try:
             yield
         except MinicaffeError as error:
             if error.layer:
                 raise
             text = f"cannot be used: {error}"
-            if isinstance(error, FileError) and not os.path.isabs(self.param.source):
+            if isinstance(error, FileError) and not os.path.isabs(path or self.param.source):
                 # There may be no current folder any more.
                 with suppress(OSError):
                     text += f" (relative paths begin at {os.getcwd()})"
             raise self.error(type(error), text, f"{self.param_name}.source") from error
+
+    def common_shape(self, items: np.ndarray | list[np.ndarray], name: Callable[[int], str]) -> tuple[int, int, int]:
+        """The shape (C, H, W) that each of a batch's items has in the end.
+
+        name: of item i, for the ShapeError where they are not alike.
+        """
+        shape = self.transformer.output_shape(items[0].shape, name(0))
+        # An array holds items that are alike.
+        for i, item in enumerate(items if isinstance(items, list) else []):
+            found = self.transformer.output_shape(item.shape, name(i))
+            if found != shape:
+                text = f"{name(i)} gives {sizes_text(found)} (C x H x W), the first of its batch, {name(0)}, "
+                text += f"{sizes_text(shape)}; make all alike, or set transform_param.crop_size"
+                raise ShapeError(text)
+        return shape
 
     def count_in(self, state: dict, name: str) -> int:
         """A whole number that a state must hold."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from minicaffe import log
-from minicaffe.errors import DataError, ShapeError
+from minicaffe.errors import DataError
 from minicaffe.io.database import open_database
-from minicaffe.io.datum import DatumBatch, sizes_text
+from minicaffe.io.datum import DatumBatch
 from minicaffe.layers.base_prefetching_data import BasePrefetchingDataLayer, Batch
 from minicaffe.layers.registry import register
 from minicaffe.proto import caffe_pb2
@@ -75,7 +75,7 @@ class DataLayer(BasePrefetchingDataLayer):
         with self.placed():
             values = cursor.read(self.batch_size)
             decoded = self._decode(values)
-            shape = self._common_shape(decoded.items)
+            shape = self.common_shape(decoded.items, self._name)
         batch.reshape((self.batch_size, *shape))
         self.transformer.transform(decoded.items, batch.data, self._items)
         batch.label[...] = decoded.labels
@@ -88,16 +88,5 @@ class DataLayer(BasePrefetchingDataLayer):
     def _decode(self, values: Sequence[bytes]) -> DatumBatch:
         return self.transformer.decode(values, self._cursor.keys, self.database.path)
 
-    def _common_shape(self, items: np.ndarray | list[np.ndarray]) -> tuple[int, int, int]:
-        """The shape (C, H, W) that each of the items has in the end."""
-        shape = self.transformer.output_shape(items[0].shape)
-        # An array holds items that are alike.
-        for key, item in zip(self._cursor.keys, items if isinstance(items, list) else [], strict=False):
-            found = self.transformer.output_shape(item.shape, f"record {key!r}")
-            if found != shape:
-                text = f"record {key!r} gives {sizes_text(found)} (C x H x W), the first of its batch, "
-                text += (
-                    f"{self._cursor.keys[0]!r}, {sizes_text(shape)}; make all alike, or set transform_param.crop_size"
-                )
-                raise ShapeError(text, file=self.database.path)
-        return shape
+    def _name(self, i: int) -> str:
+        return f"record {self._cursor.keys[i]!r} in {self.database.path}"

@@ -25,6 +25,14 @@ def test_the_same_key_draws_the_same():
     assert_array_equal(draw(1, "dropout", "drop1", 17), draw(1, "dropout", "drop1", 17))
 
 
+def test_the_numbers_of_an_item_depend_on_its_index_alone():
+    whole = random.item_numbers(0, 9, 1, "transform", "data")
+    assert whole.shape == (9, 4) and len(np.unique(whole)) == 36
+    for first, count in [(0, 1), (3, 4), (8, 1), (5, 0)]:
+        assert_array_equal(random.item_numbers(first, count, 1, "transform", "data"), whole[first : first + count])
+    assert (random.item_numbers(0, 9, 1, "transform", "other") != whole).all()
+
+
 def test_any_part_of_the_key_matters():
     keys = [(1, "a", 0), (2, "a", 0), (1, "b", 0), (1, "a", 1), (1, "a"), (1, "a0"), (1, "a", "0", ""), (1, "", "a", 0)]
     draws = {tuple(draw(*key)) for key in keys}

@@ -238,7 +238,9 @@ def test_items_of_one_batch_may_not(layer, mixed):
         run.forward()
     for words in (
         'layer "the_layer" (Data): data_param.source cannot be used: ',
-        "mixed: record b'00002' gives 1 x 6 x 6 (C x H x W), the first of its batch, b'00000', 1 x 4 x 5;",
+        "record b'00002' in ",
+        "mixed gives 1 x 6 x 6 (C x H x W), the first of its batch, record b'00000' in ",
+        "mixed, 1 x 4 x 5;",
         "make all alike, or set transform_param.crop_size",
     ):
         assert words in str(caught.value)
@@ -252,7 +254,7 @@ def test_a_crop_makes_them_alike(layer, mixed):
 
 def test_an_item_smaller_than_the_crop(layer, mixed):
     text = prototxt(mixed, 5, "transform_param { crop_size: 4 }")
-    words = "is 4, larger than record b'00004' of 2 x 3 x 3"
+    words = "is 4, larger than record b'00004' in "
     check_rejected(text, [], ShapeError, "transform_param.crop_size", words, act=lambda run: run.forward())
 
 

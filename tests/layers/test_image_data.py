@@ -1,0 +1,445 @@
+"""ImageData: which images come in which order, from where a restored layer goes on, and what it refuses."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+from harness import check_rejected, make_layer
+from numpy.testing import assert_array_equal
+from PIL import Image
+from watch import wait_for
+
+from minicaffe import log
+from minicaffe.errors import DataError, FileError, FormatError, GraphError, MinicaffeError, ParamError, ShapeError
+from minicaffe.io.resize import resize
+from minicaffe.net.net import Net
+from minicaffe.proto.caffe_pb2 import TEST, TRAIN
+
+COUNT = 7  # images: no multiple of any batch
+SHAPE = (3, 4, 5)
+
+
+@pytest.fixture
+def images(tmp_path, rng):
+    """COUNT images in files, BGR; the list img/list.txt gives them the labels 10, 11, ..."""
+    arrays = rng.integers(0, 256, (COUNT, *SHAPE), dtype=np.uint8)
+    for i, image in enumerate(arrays):
+        save(tmp_path / f"{i}.png", image)
+    write_list(tmp_path, [f"{i}.png {10 + i}" for i in range(COUNT)])
+    return arrays
+
+
+def save(path, image):
+    """Write a BGR or grey image (C, H, W)."""
+    Image.fromarray(image.transpose(1, 2, 0)[..., ::-1].copy() if len(image) == 3 else image[0]).save(path)
+
+
+def write_list(folder, lines):
+    (folder / "list.txt").write_text("".join(f"{line}\n" for line in lines))
+
+
+@pytest.fixture
+def prototxt(tmp_path):
+    """A function that writes the layer of tmp_path's list."""
+
+    def make(batch_size=None, more="", **fields):
+        if batch_size is not None:
+            fields["batch_size"] = batch_size
+        settings = " ".join(f"{name}: {value}" for name, value in fields.items())
+        source = f'source: "{tmp_path}/list.txt" root_folder: "{tmp_path}/"'
+        return f'type: "ImageData" image_data_param {{ {source} {settings} }} {more}'
+
+    return make
+
+
+@pytest.fixture
+def layer(prototxt):
+    """make_layer for ImageData; what it made is closed in the end."""
+    made = []
+
+    def make(*args, phase=TRAIN, dtype="float32", **fields):
+        made.append(make_layer(prototxt(*args, **fields), tops=2, phase=phase, dtype=dtype))
+        return made[-1]
+
+    yield make
+    for run in made:
+        run.layer.close()
+
+
+def batches(run, count):
+    """(data, label) of so many forward passes."""
+    return [tuple(top.data.copy() for top in run.forward().top) for _ in range(count)]
+
+
+def labels(run, count):
+    return [int(label) for _, batch in batches(run, count) for label in batch]
+
+
+def assert_same(found, expected):
+    assert len(found) == len(expected) > 0
+    for one, other in zip(found, expected, strict=True):
+        for array, wanted in zip(one, other, strict=True):
+            assert_array_equal(array, wanted)
+
+
+# --- what comes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 20])
+def test_images_come_in_order_and_round_and_round(backend, order, layer, images, batch_size):
+    run = layer(batch_size)
+    assert [top.shape for top in run.top] == [(batch_size, *SHAPE), (batch_size,)]
+    for i, (data, label) in enumerate(batches(run, 4)):
+        place = np.arange(i * batch_size, (i + 1) * batch_size) % COUNT
+        assert_array_equal(data, images[place])
+        assert_array_equal(label, 10 + place)
+
+
+def test_one_image_a_batch_unless_told(layer, images):
+    assert layer().forward().top[0].shape == (1, *SHAPE)
+
+
+def test_grey(layer, images, tmp_path):
+    save(tmp_path / "0.png", images[0, :1])
+    assert_array_equal(layer(is_color="false").forward().top[0].data, images[:1, :1])
+    assert_array_equal(layer().forward().top[0].data, images[:1, :1].repeat(3, axis=1))
+
+
+def test_resized_before_it_is_transformed(layer, images):
+    run = layer(7, "transform_param { crop_size: 6 scale: 0.5 mean_value: 100 }", phase=TEST, new_height=8, new_width=9)
+    expected = np.array([resize(image, 8, 9)[:, 1:7, 1:7] for image in images], np.float32)
+    assert_array_equal(run.forward().top[0].data, (expected - 100) / 2)
+
+
+def test_float64_nets_get_float64(layer, images):
+    (data, label), *_ = batches(layer(3, "transform_param { scale: 0.1 }", dtype="float64"), 1)
+    assert data.dtype == label.dtype == np.float64
+    assert_array_equal(data, images[:3] * float(np.float32(0.1)))
+
+
+def test_settings_of_other_times_have_no_effect(layer, images):
+    old = {"scale": 0.5, "crop_size": 2, "mirror": "true", "mean_file": '"nowhere"'}
+    assert_array_equal(layer(3, **old).forward().top[0].data, images[:3])
+
+
+def test_backward_does_nothing(layer, images):
+    run = layer(3).forward()
+    run.layer.run_backward(run.inner_top, [], [])
+    assert not run.top[0].diff.any()
+
+
+# --- images of different sizes --------------------------------------------------------------------
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Images of different sizes; every pixel tells the line."""
+    for i, size in enumerate([(4, 5), (6, 6), (6, 6), (5, 9)]):
+        save(tmp_path / f"{i}.png", np.full((3, *size), i, np.uint8))
+    write_list(tmp_path, [f"{i}.png {i}" for i in range(4)])
+
+
+def test_one_by_one_each_has_its_own_size(backend, order, layer, mixed):
+    run = layer()
+    for i, size in enumerate([(4, 5), (6, 6), (6, 6), (5, 9), (4, 5)]):
+        data, label = batches(run, 1)[0]
+        assert_array_equal(data, np.full((1, 3, *size), i % 4))
+        assert label == i % 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "size"),
+    [
+        ({"more": "transform_param { crop_size: 4 }"}, (4, 4)),
+        ({"new_height": 7, "new_width": 3}, (7, 3)),
+        ({"new_height": 7, "new_width": 5, "more": "transform_param { crop_size: 3 }"}, (3, 3)),
+    ],
+)
+def test_cropped_or_resized_they_fit_into_one_batch(layer, mixed, settings, size):
+    data, _ = batches(layer(4, **settings), 1)[0]
+    assert_array_equal(data, np.broadcast_to(np.arange(4).reshape(4, 1, 1, 1), (4, 3, *size)))
+
+
+def test_else_they_do_not(prototxt, mixed, tmp_path):
+    error = check_rejected(
+        prototxt(3), [], ShapeError, "image_data_param.source", f"{tmp_path}/1.png ({tmp_path}/list.txt:2) gives",
+        "3 x 6 x 6 (C x H x W), the first of its batch, ", f"{tmp_path}/0.png ({tmp_path}/list.txt:1), 3 x 4 x 5;",
+        tops=2, act=lambda run: run.forward(),
+    )  # fmt: skip
+    assert "make all alike, or set transform_param.crop_size" in str(error)
+
+
+def test_an_image_smaller_than_the_crop_is_named(prototxt, mixed, tmp_path):
+    text = prototxt(2, "transform_param { crop_size: 5 }")
+    words = f"is 5, larger than {tmp_path}/0.png ({tmp_path}/list.txt:1) of 3 x 4 x 5"
+    check_rejected(text, [], ShapeError, "transform_param.crop_size", words, tops=2)
+
+
+# --- shuffling, and going on exactly --------------------------------------------------------------
+
+RANDOM = "transform_param { crop_size: 3 mirror: true }"
+
+
+def test_each_epoch_has_all_images_in_another_order(layer, images):
+    found = labels(layer(3, shuffle="true"), 14)
+    epochs = [tuple(found[i : i + COUNT]) for i in range(0, len(found), COUNT)]
+    assert all(sorted(epoch) == list(range(10, 10 + COUNT)) for epoch in epochs)
+    assert len(set(epochs)) == len(epochs) == 6
+
+
+def test_images_keep_their_labels(layer, images):
+    for data, label in batches(layer(3, shuffle="true"), 8):
+        assert_array_equal(data, images[label.astype(int) - 10])
+
+
+def test_every_order_is_as_likely(layer, tmp_path, images):
+    write_list(tmp_path, [f"{i}.png {i}" for i in range(3)])
+    orders = np.array(labels(layer(1, "name: 'many'", shuffle="true", new_height=1, new_width=1), 3 * 600)).reshape(
+        -1, 3
+    )
+    _, counts = np.unique(orders, axis=0, return_counts=True)
+    # 6 orders, 100 of each, standard deviation 9.
+    assert len(counts) == 6 and abs(counts - 100).max() < 45
+
+
+def test_the_order_depends_on_seed_and_name_alone(layer, images):
+    first = labels(layer(3, shuffle="true"), 7)
+    assert labels(layer(7, shuffle="true"), 3) == first
+    assert labels(layer(1, "data_param { prefetch: 1 }", shuffle="true"), 21) == first
+    assert labels(layer(3, 'name: "other"', shuffle="true"), 7) != first
+
+
+def test_chances_depend_on_the_images_index_alone(layer, images):
+    drawn = [np.concatenate([data for data, _ in batches(layer(size, RANDOM), 12 // size)]) for size in (1, 3, 12)]
+    for other in drawn[1:]:
+        assert_array_equal(other, drawn[0])
+
+
+@pytest.mark.parametrize("shuffle", ["true", "false"])
+@pytest.mark.parametrize("used", [0, 1, 2, 3, 7, 9])
+def test_a_restored_layer_goes_on_exactly(layer, images, used, shuffle):
+    run = layer(3, RANDOM, shuffle=shuffle, rand_skip=5)
+    batches(run, used)
+    # The thread runs ahead as far as it can.
+    if used:
+        wait_for(lambda: run.layer._prefetcher._lane.ready.qsize() == 4)
+    state = json.loads(json.dumps(run.layer.state()))
+    assert len(json.dumps(state)) < 120
+    expected = batches(run, 6)
+    other = layer(3, RANDOM, shuffle=shuffle)
+    other.layer.restore(state)
+    assert other.layer.state() == state
+    assert_same(batches(other, 6), expected)
+    assert other.layer.state() == run.layer.state()
+    # The same layer, back again.
+    run.layer.restore(state)
+    assert_same(batches(run, 6), expected)
+
+
+def test_the_state_counts_images_and_epochs(layer, images):
+    run = layer(3)
+    for i in range(1, 20):
+        run.forward()
+        state = run.layer.state()
+        assert (state["items"], state["epoch"] * COUNT + state["index"]) == (3 * i, 3 * i)
+        assert 0 <= state["index"] < COUNT
+
+
+def test_another_list_is_noticed(layer, tmp_path, images):
+    run = layer(3, shuffle="true").forward()
+    state = run.layer.state()
+    write_list(tmp_path, [f"{i}.png {10 + i}" for i in range(COUNT - 1)])
+    other = layer(3, shuffle="true")
+    with pytest.raises(DataError) as caught:
+        other.layer.restore(state)
+    for words in ('layer "the_layer" (ImageData): image_data_param.source', "is another list", "give that one, or"):
+        assert words in str(caught.value)
+    # As if nothing had been asked.
+    assert len(labels(other, 1)) == 3
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"items": None}, {"epoch": -1}, {"index": "2"}, {"index": COUNT}, {"crc32": 1}, {"lines": None}]
+)
+def test_a_state_that_cannot_be(layer, images, wrong):
+    run = layer(3).forward()
+    with pytest.raises(MinicaffeError, match=r'layer "the_layer" \(ImageData\): .*snapshot') as caught:
+        run.layer.restore({**run.layer.state(), **wrong})
+    assert type(caught.value) is (DataError if {"crc32", "lines"} & set(wrong) else FormatError)
+
+
+# --- rand_skip ------------------------------------------------------------------------------------
+
+
+def test_rand_skip_moves_the_start_alone(layer, images):
+    starts = set()
+    for i in range(40):
+        found = labels(layer(5, f'name: "layer {i}"', rand_skip=4), 3)
+        starts.add(found[0])
+        assert found == [10 + (found[0] - 10 + j) % COUNT for j in range(15)]
+    assert starts == {10, 11, 12, 13}
+
+
+def test_rand_skip_comes_after_the_shuffle(layer, images):
+    for i in range(8):
+        name = f'name: "layer {i}"'
+        plain = labels(layer(1, name, shuffle="true"), 21)
+        skipped = labels(layer(1, name, shuffle="true", rand_skip=5), 14)
+        assert any(skipped == plain[skip : skip + 14] for skip in range(5))
+
+
+def test_skipping_more_than_there_is(prototxt, images):
+    words = ("is 4000000000, and ", "was drawn: Not enough points to skip, the list has 7 lines; set 7 or less")
+    check_rejected(prototxt(3, rand_skip=4_000_000_000), [], ParamError, "image_data_param.rand_skip", *words, tops=2)
+
+
+# --- log lines ------------------------------------------------------------------------------------
+
+
+def test_what_is_logged(layer, tmp_path, images, capsys):
+    before = log.set_level(log.INFO)
+    try:
+        layer(3, shuffle="true", rand_skip=1)
+        found = [line.split(None, 4)[4] for line in capsys.readouterr().err.splitlines()]
+    finally:
+        log.set_level(before)
+    assert found == [
+        f"Opening file {tmp_path}/list.txt",
+        "Shuffling data",
+        "A total of 7 images.",
+        "Skipping first 0 data points.",
+        "output data size: 3,3,4,5",
+    ]
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "field", "words"),
+    [
+        ({"batch_size": 0}, ParamError, "batch_size", "is 0, must be 1 or more"),
+        ({"new_height": 4}, ParamError, "new_width", "is 0 or not set, and new_height is 4; set both, or neither"),
+        ({"new_width": 4}, ParamError, "new_height", "is 0 or not set, and new_width is 4"),
+        ({"new_width": 4, "new_height": 0}, ParamError, "new_height", "is 0 or not set"),
+        ({"new_width": 4294967295, "new_height": 1}, ShapeError, "new_height", "new_width 4294967295"),
+        ({"new_width": 40000, "new_height": 40000}, ShapeError, "new_height", "exceeds INT_MAX"),
+        ({"batch_size": 4294967295}, ShapeError, "batch_size", "INT_MAX"),
+    ],
+)
+def test_settings_that_are_refused(prototxt, images, settings, kind, field, words):
+    check_rejected(prototxt(**settings), [], kind, f"image_data_param.{field}", words, tops=2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "field", "words"),
+    [
+        ("crop_size: 6", ShapeError, "crop_size", "is 6, larger than"),
+        ("mean_value: [1, 2]", ParamError, "mean_value", "is given 2 times"),
+        ('mean_file: "nowhere"', FileError, "mean_file", "nowhere: no such file"),
+        ('mean_file: "nowhere" mean_value: 1', ParamError, "mean_file", "stands beside mean_value"),
+    ],
+)
+def test_transformations_that_do_not_fit_are_told_at_set_up(prototxt, images, settings, kind, field, words):
+    text = prototxt(3, f"transform_param {{ {settings} }}")
+    check_rejected(text, [], kind, f"transform_param.{field}", words, tops=2)
+
+
+def test_blob_counts(prototxt, images):
+    check_rejected(prototxt(3), [], GraphError, "", "produces 2 top", tops=1)
+    check_rejected(prototxt(3), [], GraphError, "", "produces 2 top", tops=3)
+    check_rejected(prototxt(3), [(2,)], GraphError, "", "takes 0 bottom", tops=2)
+
+
+NET = """\
+layer {
+  name: "pictures"
+  type: "ImageData"
+  top: "data"
+  top: "label"
+  image_data_param {
+    batch_size: 3
+    source: "%s/list.txt"
+    root_folder: "%s/"
+  }
+}
+"""
+
+
+@pytest.fixture
+def net_file(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text(NET % (tmp_path, tmp_path))
+    return str(path)
+
+
+def error_of(net_file):
+    with pytest.raises(MinicaffeError) as caught:
+        Net(net_file, TRAIN)
+    return caught.value
+
+
+def assert_placed(error, kind, tmp_path, *words):
+    """The error names the prototxt's line, the layer, the field, and the rest."""
+    place = f'{tmp_path}/net.prototxt:8: layer "pictures" (ImageData): image_data_param.source cannot be used: '
+    assert type(error) is kind
+    assert str(error).startswith(place + f"{tmp_path}/list.txt")
+    for text in words:
+        assert text in str(error)
+    assert (error.line, error.layer, error.field) == (8, "pictures", "image_data_param.source")
+
+
+def test_a_list_that_is_not_there(net_file, tmp_path):
+    assert_placed(error_of(net_file), FileError, tmp_path, "list.txt: cannot be read: no such file or directory")
+
+
+def test_an_empty_list(net_file, tmp_path):
+    write_list(tmp_path, [])
+    assert_placed(error_of(net_file), DataError, tmp_path, "list.txt: is empty")
+
+
+BAD_LINES = {
+    "missing": ("absent.png 3", FileError, "absent.png: cannot be read: no such file or directory"),
+    "no image": ("list.txt 3", DataError, "list.txt: the file is no image"),
+    "empty": ("", DataError, "names no image"),
+    "label": ("0.png 99999999999", DataError, "has the label 99999999999"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_LINES)
+@pytest.mark.parametrize("place", [0, 4])
+def test_a_line_that_cannot_be_used(net_file, tmp_path, images, bad, place):
+    line, kind, words = BAD_LINES[bad]
+    lines = [f"{i}.png {i}" for i in range(COUNT)]
+    lines[place] = line
+    write_list(tmp_path, lines)
+    if place or bad == "label":
+        with Net(net_file, TRAIN) as net:
+            if place:
+                # The batch before it comes first.
+                net.forward()
+                assert_array_equal(net.blobs["data"].data, images[:3])
+            started = time.monotonic()
+            with pytest.raises(MinicaffeError) as caught:
+                net.forward()
+            assert time.monotonic() - started < 1
+            assert "fill" in [entry.name for entry in caught.traceback]
+            with pytest.raises(type(caught.value)) as again:
+                net.forward()
+            assert str(again.value) == str(caught.value)
+        error = caught.value
+    else:
+        error = error_of(net_file)
+    assert_placed(error, kind, tmp_path, f"list.txt:{place + 1}: ", words)
+
+
+def test_relative_names_of_images_tell_where_they_begin(tmp_path, images, monkeypatch):
+    write_list(tmp_path, ["absent.png 1"])
+    (tmp_path / "net.prototxt").write_text(NET.replace("%s/list.txt", f"{tmp_path}/list.txt").replace("%s/", ""))
+    monkeypatch.chdir(tmp_path)
+    error = error_of(str(tmp_path / "net.prototxt"))
+    assert (
+        f"list.txt:1: absent.png: cannot be read: no such file or directory (relative paths begin at {tmp_path})"
+        in str(error)
+    )
