@@ -19,7 +19,7 @@ TABLE = {
     "SoftmaxWithLoss": ("", [LABELS]),
     "Split": ("", []),
 }
-WITHOUT_GRADIENT = {"Accuracy", "Data", "DummyData", "Input"}
+WITHOUT_GRADIENT = {"Accuracy", "Data", "DummyData", "ImageData", "Input", "WindowData"}
 
 
 def test_no_type_is_missing():
