@@ -6,13 +6,16 @@ Boolean ones are -name, -noname and -name=false; -flagfile F reads more of them 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import re
 import shlex
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from minicaffe.errors import FileError, ParamError
+from minicaffe.layers import consent
 from minicaffe.proto.hints import nearest
 from minicaffe.version import __version__
 
@@ -56,6 +59,12 @@ class Parser(argparse.ArgumentParser):
         self._booleans.append(name)
         self.add(name, action="store_true", **settings)
 
+    def add_python_layer(self) -> None:
+        """--python-layer, of commands that build nets: modules that a prototxt may name (layers/consent.py)."""
+        what = "modules whose layers of type Python the net may run; may be given several times"
+        spellings = (consent.FLAG, "--python_layer")
+        self.add_argument(*spellings, metavar="MODULE[,MODULE]", action="append", default=[], type=names, help=what)
+
     def read(self, argv: list[str]) -> argparse.Namespace:
         """The flags in argv. Raises ParamError for what is none of them, or has a value that cannot be."""
         words = [self._plain(word) for word in with_flag_files(argv)]
@@ -88,6 +97,11 @@ class Parser(argparse.ArgumentParser):
         near = nearest(name, known)
         hint = f"; do you mean --{near}?" if near else ""
         self.error(f"unknown command line flag '{name}'{hint}")
+
+
+def consent_of(flags: argparse.Namespace) -> AbstractContextManager[None]:
+    """What --python-layer has allowed, for the length of a `with`."""
+    return consent.naming_modules(itertools.chain.from_iterable(flags.python_layer))
 
 
 def names(text: str | None) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from minicaffe import log
 from minicaffe.cli.device import gpu_numbers, use_device
-from minicaffe.cli.flags import Parser, names
+from minicaffe.cli.flags import Parser, consent_of, names
 from minicaffe.cli.progress import bar_on_terminal
 from minicaffe.errors import ParamError
 from minicaffe.layers.base import TEST
@@ -21,8 +21,10 @@ USES = ("model", "weights", "iterations", "gpu", "level", "stage")
 
 
 def main(argv: list[str]) -> int:
-    flags = Parser("test", "Score a trained net: the means of its outputs over some batches.", USES).read(argv)
-    with log.add_file(flags.log_file) if flags.log_file else contextlib.nullcontext():
+    parser = Parser("test", "Score a trained net: the means of its outputs over some batches.", USES)
+    parser.add_python_layer()
+    flags = parser.read(argv)
+    with log.add_file(flags.log_file) if flags.log_file else contextlib.nullcontext(), consent_of(flags):
         score(flags)
     return 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from minicaffe import log
 from minicaffe.cli.device import gpu_numbers, use_device
-from minicaffe.cli.flags import Parser, names
+from minicaffe.cli.flags import Parser, consent_of, names
 from minicaffe.cli.progress import TrainingBar, bar_on_terminal
 from minicaffe.errors import ParamError
 from minicaffe.proto import caffe_pb2
@@ -22,7 +22,7 @@ USES = ("solver", "weights", "snapshot", "gpu", "level", "stage", "sigint_effect
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0 also after an early stop."""
     flags = parser().read(argv)
-    with log.add_file(flags.log_file) if flags.log_file else contextlib.nullcontext():
+    with log.add_file(flags.log_file) if flags.log_file else contextlib.nullcontext(), consent_of(flags):
         train(flags)
     return 0
 
@@ -31,6 +31,7 @@ def parser() -> Parser:
     made = Parser("train", "Train a net as a solver file says.", USES)
     made.add_argument("solver_file", nargs="?", metavar="SOLVER", help="the solver definition")
     made.add("max_iter", metavar="N", type=int, help="train for N iterations, whatever the solver file says")
+    made.add_python_layer()
     made.add_boolean("allow_nan", help="go on when the loss is no number any more, as Caffe does")
     return made
 
