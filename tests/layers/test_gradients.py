@@ -19,7 +19,17 @@ TABLE = {
     "SoftmaxWithLoss": ("", [LABELS]),
     "Split": ("", []),
 }
-WITHOUT_GRADIENT = {"Accuracy", "Data", "DummyData", "ImageData", "Input", "WindowData"}
+WITHOUT_GRADIENT = {
+    "Accuracy",
+    "Data",
+    "DummyData",
+    "HDF5Data",
+    "HDF5Output",
+    "ImageData",
+    "Input",
+    "MemoryData",
+    "WindowData",
+}
 
 
 def test_no_type_is_missing():
