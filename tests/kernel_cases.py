@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 
 import kernel_cases_elementwise
+import kernel_cases_elementwise_sums
 import kernel_cases_rows
 import numpy as np
 
@@ -70,6 +71,7 @@ SCORES = [((4, 7), 1), ((2, 3, 4, 5), 1), ((2, 3, 4, 5), -1), ((3, 1, 2), 1), ((
 def cases() -> Iterator[tuple[str, str, tuple]]:
     rng = np.random.default_rng(1701)
     yield from kernel_cases_elementwise.cases(rng)
+    yield from kernel_cases_elementwise_sums.cases(rng, WORKSPACE)
     yield from kernel_cases_rows.cases(rng)
     for m, k, n in [(3, 4, 5), (1, 7, 1), (0, 2, 3), (3, 0, 2)]:
         yield f"matmul: {m} {k} {n}", "matmul", (rng.normal(size=(m, k)), rng.normal(size=(k, n)), np.full((m, n), NAN))

@@ -39,6 +39,15 @@ def elementwise(formula: Formula, arrays: Sequence[Array], out: Sequence[Array],
     """
 
 
+def elementwise_sums(
+    formula: Formula, arrays: Sequence[Array], out: Sequence[Array], numbers: dict[str, float], workspace: Workspace
+) -> tuple:
+    """As elementwise for the first results, one for each of `out`, if any; of each further one, the sum, in float64.
+
+    arrays[0]: floats, of the whole shape.  The sums are numbers, or 0-d arrays of the device, not transferred.
+    """
+
+
 # --- matrix products: matmul.py -----------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from minicaffe.backend.cpu.conv import (
     sum_to_channels,
 )
 from minicaffe.backend.cpu.elementwise import elementwise
+from minicaffe.backend.cpu.elementwise_sums import elementwise_sums
 from minicaffe.backend.cpu.im2col import col2im, im2col
 from minicaffe.backend.cpu.labels import find_bad_label
 from minicaffe.backend.cpu.matmul import matmul
@@ -40,6 +41,7 @@ __all__ = [
     "conv_backward_weight",
     "conv_forward",
     "elementwise",
+    "elementwise_sums",
     "find_bad_label",
     "find_bad_row",
     "im2col",

@@ -9,6 +9,7 @@ from minicaffe.backend.gpu.conv import (
     sum_to_channels,
 )
 from minicaffe.backend.gpu.elementwise import elementwise
+from minicaffe.backend.gpu.elementwise_sums import elementwise_sums
 from minicaffe.backend.gpu.im2col import col2im, im2col
 from minicaffe.backend.gpu.labels import find_bad_label
 from minicaffe.backend.gpu.matmul import matmul
@@ -38,6 +39,7 @@ __all__ = [
     "conv_backward_weight",
     "conv_forward",
     "elementwise",
+    "elementwise_sums",
     "find_bad_label",
     "find_bad_row",
     "im2col",
