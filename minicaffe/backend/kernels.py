@@ -175,6 +175,37 @@ def add_rows(dy: Array, rows: Array, dx: Array) -> None:
     """dx[rows[i]] += dy[i], for one i after the other.  dy: (M, ...).  rows: (M,).  dx: (N, ...)."""
 
 
+# --- one step of an LSTM cell: lstm_unit.py ---------------------------------------------------
+# N streams of D cells.  act, dgates: (N, 4 D), the gates i, f, o, g in blocks of D.  cont: (N,).  All others: (N, D).
+
+
+def lstm_unit_forward(
+    c_prev: Array, gates: Array, cont: Array, act: Array, c: Array, tanh_c: Array, h: Array, workspace: Workspace
+) -> None:
+    """c = cont f c_prev + i g;  tanh_c = tanh(c);  h = o tanh_c;  act: the gates i, f, o, g.
+
+    i, f, o = sigmoid and g = tanh of their blocks of `gates` (N, 4 D); f = 0 where cont is 0.  act may be gates.
+    """
+
+
+def lstm_unit_backward(
+    c_prev: Array,
+    act: Array,
+    cont: Array,
+    tanh_c: Array,
+    dc: Array,
+    dh: Array,
+    dc_prev: Array,
+    dgates: Array,
+    workspace: Workspace,
+) -> None:
+    """dc_prev, and dgates: the gradient of what went into the gates, from those of c and h.
+
+    With q = dc + dh o (1 - tanh_c^2): dc_prev = q cont f; dgates = q g i (1 - i), q cont c_prev f (1 - f),
+    dh tanh_c o (1 - o), q i (1 - g^2).  dc_prev may be dc.
+    """
+
+
 # --- softmax and what reads labels: softmax.py, softmax_loss.py, accuracy.py -----------------
 # label: float array of N x spatial values in C order, read towards zero; ignore: an int or None.
 # A position is one place along all axes but `axis`; positions are numbered as the labels lie.

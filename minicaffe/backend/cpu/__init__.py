@@ -12,6 +12,7 @@ from minicaffe.backend.cpu.elementwise import elementwise
 from minicaffe.backend.cpu.elementwise_sums import elementwise_sums
 from minicaffe.backend.cpu.im2col import col2im, im2col
 from minicaffe.backend.cpu.labels import find_bad_label
+from minicaffe.backend.cpu.lstm_unit import lstm_unit_backward, lstm_unit_forward
 from minicaffe.backend.cpu.matmul import matmul
 from minicaffe.backend.cpu.max_pooling import (
     max_pool_backward,
@@ -45,6 +46,8 @@ __all__ = [
     "find_bad_label",
     "find_bad_row",
     "im2col",
+    "lstm_unit_backward",
+    "lstm_unit_forward",
     "matmul",
     "max_pool_backward",
     "max_pool_backward_index",

@@ -12,6 +12,7 @@ from minicaffe.backend.gpu.elementwise import elementwise
 from minicaffe.backend.gpu.elementwise_sums import elementwise_sums
 from minicaffe.backend.gpu.im2col import col2im, im2col
 from minicaffe.backend.gpu.labels import find_bad_label
+from minicaffe.backend.gpu.lstm_unit import lstm_unit_backward, lstm_unit_forward
 from minicaffe.backend.gpu.matmul import matmul
 from minicaffe.backend.gpu.pooling import (
     average_pool_backward,
@@ -43,6 +44,8 @@ __all__ = [
     "find_bad_label",
     "find_bad_row",
     "im2col",
+    "lstm_unit_backward",
+    "lstm_unit_forward",
     "matmul",
     "max_pool_backward",
     "max_pool_backward_index",
