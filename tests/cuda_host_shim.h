@@ -15,12 +15,19 @@ using std::fmax;
 using std::fmin;
 using std::isnan;
 using std::log;
+using std::log1p;
 using std::pow;
 using std::sqrt;
+using std::tanh;
 using std::trunc;
 
 template <class N> static N max(N a, N b) { return a < b ? b : a; }
 template <class N> static N min(N a, N b) { return b < a ? b : a; }
+
+static unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
+{
+    return (unsigned __int128)a * b >> 64;
+}
 
 // One thread runs at a time, so that a plain update is atomic.
 template <class N> static N atomicAdd(N* at, N value) { N old = *at; *at += value; return old; }

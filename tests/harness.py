@@ -53,18 +53,25 @@ class Run:
         return self
 
 
-def make_layer(prototxt, *bottoms, tops=1, in_place=False, order=None, backend=None, dtype="float32", phase=TRAIN):
-    """A Run that is set up, but has not run.  bottoms: arrays, or shapes for blobs of zeros."""
-    device = backend or active()
-    context = Context(device, np.dtype(dtype), phase, seed=1, layout=device.layout(order or default_order))
+def make_layer(prototxt, *bottoms, tops=1, in_place=False, order=None, bottom_order=None, **options):
+    """A Run that is set up, but has not run.  bottoms: arrays, or shapes for blobs of zeros.
+
+    order: of the blobs in memory; bottom_order: of the bottoms alone.
+    """
+    context, below = make_context(order, **options), make_context(bottom_order or order, **options)
     parsed = parse_text(prototxt if "name:" in prototxt else f'name: "the_layer" {prototxt}', caffe_pb2.LayerParameter)
     layer = layer_class(parsed.message.type)(parsed.message, context, parsed.origin())
-    bottom = [make_blob(array, context) for array in bottoms]
+    bottom = [make_blob(array, below) for array in bottoms]
     top = bottom[:1] if in_place else []
     top = top + [make_blob(None, context) for _ in range(tops - len(top))]
     layer.initialize(bottom, top)
     layer.fill_parameters()
     return Run(layer, bottom, top)
+
+
+def make_context(order=None, backend=None, dtype="float32", phase=TRAIN):
+    device = backend or active()
+    return Context(device, np.dtype(dtype), phase, seed=1, layout=device.layout(order or default_order))
 
 
 def make_blob(array, context):
@@ -87,32 +94,38 @@ def run_layer(prototxt, *bottoms, blobs=(), **options):
 # --- gradients ------------------------------------------------------------------------------------
 
 
-def check_gradient(prototxt, *bottoms, check=None, kink=None, break_it=None, **options):
+def check_gradient(
+    prototxt, *bottoms, check=None, check_blobs=None, kink=None, kinks=(), blobs=None, break_it=None, **options
+):
     """Compare backward with central differences in float64, for bottoms and parameters.
 
-    check: the indices of the bottoms to check (all that the layer differentiates by default).  kink: a value of
-    bottom elements near which the layer has no derivative; elements there are left out.
+    check, check_blobs: the indices of the bottoms and of the parameters to check (all that the layer differentiates).
+    kink, kinks: values of bottom elements near which the layer has no derivative; elements there are left out.
+    blobs: the parameters' values, normally distributed without it.
     break_it: called with the Run after its backward pass (tests of this harness).
     Also checked: bottoms' diffs are overwritten, parameters' added to, and none touched that is not asked for.
     """
     run = make_layer(prototxt, *bottoms, dtype="float64", **options)
     check = [i for i in range(len(bottoms)) if i not in run.layer.not_forced] if check is None else list(check)
-    problem = Problem(run, bottoms, check, break_it)
-    problem.check_arrays(kink)
+    check_blobs = list(range(len(run.blobs)) if check_blobs is None else check_blobs)
+    problem = Problem(run, bottoms, check, check_blobs, blobs, break_it)
+    problem.check_arrays(kinks if kink is None else (kink,))
     problem.check_flags()
 
 
 class Problem:
     """sum of weight * top, as a function of the bottoms and the parameters."""
 
-    def __init__(self, run, bottoms, check, break_it):
-        self.run, self.check, self.break_it = run, check, break_it or (lambda run: None)
+    def __init__(self, run, bottoms, check, check_blobs, blobs, break_it):
+        self.run, self.check, self.check_blobs = run, check, check_blobs
+        self.break_it = break_it or (lambda run: None)
         self.rng = np.random.default_rng(4)
         self.values = [np.array(array, np.float64) for array in bottoms]
-        self.params = [self.rng.normal(size=blob.shape) for blob in run.blobs]
+        drawn = [self.rng.normal(size=blob.shape) for blob in run.blobs]
+        self.params = drawn if blobs is None else [np.array(values, np.float64) for values in blobs]
         self.state = run.layer.state()
         self.forward()
-        self.in_place = run.inner_top[0] is run.inner_bottom[0]
+        self.in_place = bool(run.inner_top) and run.inner_top[0] is run.inner_bottom[0]
         self.weights = [self.rng.normal(size=blob.shape) for blob in run.top]
         if isinstance(run.layer, LossLayer):
             # Its gradient follows top[0].diff alone; further tops have none.
@@ -145,17 +158,17 @@ class Problem:
     def flags(self):
         return [index in self.check for index in range(len(self.values))]
 
-    def check_arrays(self, kink):
+    def check_arrays(self, kinks):
         self.backward(self.flags(), bottom_diff=7, blob_diff=3)
         analytic = [np.array(self.run.bottom[index].diff) for index in self.check]
-        analytic += [blob.diff - 3 for blob in self.run.blobs]
+        analytic += [self.run.blobs[index].diff - 3 for index in self.check_blobs]
         arrays = [(f"bottom[{i}]", self.values[i]) for i in self.check]
-        arrays += [(f"blobs[{j}]", values) for j, values in enumerate(self.params)]
+        arrays += [(f"blobs[{j}]", self.params[j]) for j in self.check_blobs]
         for (name, array), gradient in zip(arrays, analytic, strict=True):
             smooth = np.ones(array.shape, bool)
-            if kink is not None and name.startswith("bottom"):
-                smooth = np.abs(array - kink) > 10 * STEP
-                assert smooth.mean() >= 0.9, f"{name}: only {smooth.mean():.0%} of the elements are away from {kink}"
+            for kink in kinks if name.startswith("bottom") else ():
+                smooth &= np.abs(array - kink) > 10 * STEP
+            assert smooth.mean() >= 0.9, f"{name}: only {smooth.mean():.0%} of the elements are away from {kinks}"
             self.check_array(name, array, gradient, smooth)
 
     def check_array(self, name, array, gradient, smooth):
@@ -182,7 +195,8 @@ class Problem:
                 self.backward([flag and i != index for i, flag in enumerate(self.flags())], 7, 3)
                 assert np.all(self.run.bottom[index].diff == 7), f"bottom[{index}].diff was touched without its flag"
         wanted = list(self.run.layer.param_propagate_down)
-        for index, blob in enumerate(self.run.blobs):
+        for index in self.check_blobs:
+            blob = self.run.blobs[index]
             self.run.layer.param_propagate_down[index] = False
             self.backward(self.flags(), 7, 3)
             assert np.all(blob.diff == 3), f"blobs[{index}].diff was touched without its flag"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import kernel_cases_dropout
 import kernel_cases_elementwise
 import kernel_cases_elementwise_sums
 import kernel_cases_lstm_unit
@@ -73,6 +74,7 @@ def cases() -> Iterator[tuple[str, str, tuple]]:
     rng = np.random.default_rng(1701)
     yield from kernel_cases_elementwise.cases(rng)
     yield from kernel_cases_elementwise_sums.cases(rng, WORKSPACE)
+    yield from kernel_cases_dropout.cases()
     yield from kernel_cases_rows.cases(rng)
     yield from kernel_cases_lstm_unit.cases(rng, WORKSPACE)
     for m, k, n in [(3, 4, 5), (1, 7, 1), (0, 2, 3), (3, 0, 2)]:

@@ -34,6 +34,14 @@ def elementwise(formula, arrays, out, numbers):
         target[...] = result
 
 
+def dropout_mask(key, limit, mask):
+    """A number at a time, from NumPy's generator: both halves of its words, the lower one first."""
+    words = iter(np.random.Philox(key=key).random_raw(mask.size // 2 + 1))
+    halves = (half for word in words for half in (int(word) & 0xFFFFFFFF, int(word) >> 32))
+    drawn = [half >= limit for half in itertools.islice(halves, mask.size)]
+    mask[...] = np.reshape(drawn, mask.shape)
+
+
 def elementwise_sums(formula, arrays, out, numbers, workspace):
     results = formula(np, *(np.broadcast_to(array, arrays[0].shape) for array in arrays), **numbers)
     for target, result in zip(out, results, strict=False):

@@ -12,7 +12,7 @@ from minicaffe.backend import kernels, layout
 from minicaffe.backend.workspace import Workspace
 
 # Parameters that lie in C order whatever the blobs do (kernels.py says so).
-ALWAYS_C_ORDER = {"weight", "dweight", "label", "correct", "valid"}
+ALWAYS_C_ORDER = {"weight", "dweight", "label", "correct", "valid", "mask"}
 
 
 def run(backend, twins, name: str, args: tuple, dtype: str, order: str = layout.C_ORDER) -> list:

@@ -244,6 +244,19 @@ def accuracy_forward(
     """
 
 
+# --- random masks: dropout.py ---------------------------------------------------------------------
+
+# A step of the generator's counter makes four numbers of 64 bits, which are eight of 32.
+VALUES_PER_STEP = 8
+
+
+def dropout_mask(key: int, limit: int, mask: Array) -> None:
+    """mask = 0 with probability limit / 2^32, else 1, in uint8.
+
+    Value i, as they lie in memory, is 1 where half-word i of NumPy's Philox(key=key) is at least limit.
+    """
+
+
 # --- solver: update.py ------------------------------------------------------------------------
 
 

@@ -70,6 +70,11 @@ def batch_last(array: Any) -> Any:
     return array.transpose(*range(1, array.ndim), 0)
 
 
+def flat(array: Any) -> Any:
+    """The values of a whole array as they lie in memory: a view with one axis."""
+    return (array if order_of(array) == C_ORDER else batch_last(array)).reshape(-1)
+
+
 def rearrange(flat: Any, shape: Shape, old: str, new_shape: Shape, new: str) -> None:
     """Keep the logical C-order contents of `flat` when its shape or order changes, in place.
 

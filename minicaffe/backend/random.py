@@ -19,9 +19,13 @@ _thread = threading.local()
 
 def generator(seed: int, *key: str | int) -> np.random.Generator:
     """A generator of its own for this seed and key: purpose, layer name, item or iteration index."""
+    return np.random.Generator(np.random.Philox(key=philox_key(seed, *key)))
+
+
+def philox_key(seed: int, *key: str | int) -> int:
+    """The 128 bits that a seed and a key become."""
     text = "\0".join([str(seed), *map(str, key)]).encode()
-    digest = hashlib.blake2b(text, digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+    return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
 
 
 def item_numbers(first: int, count: int, seed: int, *key: str | int) -> np.ndarray:

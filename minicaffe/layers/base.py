@@ -1,4 +1,4 @@
-"""Layer: the life cycle that all layer types share, and the kind that works on each element alone.
+"""Layer: the life cycle that all layer types share.
 
 A layer type is a class with the four methods of a pycaffe Python layer:
 
@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minicaffe.backend import Backend, active
+from minicaffe.backend import Backend, active, layout
 from minicaffe.backend.formula import Formula
 from minicaffe.backend.layout import Layout
 from minicaffe.backend.workspace import Workspace
@@ -59,6 +59,7 @@ class Layer:
 
     layer_param: the LayerParameter.  blobs: its learnable blobs.  phase: TRAIN or TEST.
     loss_weights: one number a top.  param_propagate_down: whether blob j's gradient is wanted.
+    top_is_overwritten: whether a later layer runs in place on a top, before backward reads it (kept.py).
     """
 
     type: ClassVar[str] = ""
@@ -92,6 +93,7 @@ class Layer:
         self.blobs: list[Blob] = []
         self.loss_weights: list[float] = []
         self.param_propagate_down: list[bool] = []
+        self.top_is_overwritten = False
         self._fillers: list[tuple[Blob, Any, str]] = []
         self._borrowed: set[int] = set()
         self._shapes: list[tuple] = []
@@ -147,6 +149,12 @@ class Layer:
     def apply(self, formula: Formula, *arrays: Any, out: Any, **numbers: float) -> None:
         """Evaluate a formula (backend/formula.py) for each element.  out: the array of its result, or a tuple."""
         self.kernels.elementwise(formula, arrays, out if isinstance(out, tuple) else (out,), numbers)
+
+    def kept_like(self, x: Any, held: Any, dtype: Any) -> Any:
+        """An array of x's shape and memory order that lives from forward to backward: `held`, if that still fits."""
+        if held is None or held.shape != x.shape or held.dtype != dtype:
+            held = layout.view(self.xp.zeros(x.size, dtype), x.shape, layout.order_of(x))
+        return held
 
     def new_blob(self, shape: Sequence[int]) -> Blob:
         """A blob in C order on this net's backend: a parameter, or a layer's own."""
@@ -301,16 +309,6 @@ class Layer:
         for blob, weight in zip(top, self.loss_weights, strict=False):
             if weight and not blob.storage(DIFF).allocated:
                 blob.diff.fill(weight)
-
-
-class NeuronLayer(Layer):
-    """One bottom, one top of the same shape, each element on its own."""
-
-    exact_bottom = 1
-    exact_top = 1
-
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        top[0].reshape_like(bottom[0])
 
 
 def shapes_of(bottom: Blobs, top: Blobs) -> list[tuple]:

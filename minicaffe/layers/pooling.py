@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicaffe.backend import layout, random
+from minicaffe.backend import random
 from minicaffe.backend.geometry import Sizes, Window
 from minicaffe.blob import DATA, Blob, shape_text
 from minicaffe.errors import DataError, GraphError, ParamError, ShapeError
@@ -121,8 +121,7 @@ class PoolingLayer(Layer):
         """The integer array that keeps each window's winner for backward, in y's shape and memory order."""
         # 0 means none and taps count from 1 on, so a byte tells up to 255 of them.
         dtype = np.uint8 if self.window.taps < 255 else np.int32
-        if self.winner is None or self.winner.shape != y.shape or self.winner.dtype != dtype:
-            self.winner = layout.view(self.xp.zeros(y.size, dtype), y.shape, layout.order_of(y))
+        self.winner = self.kept_like(y, self.winner, dtype)
         return self.winner
 
     def draw(self, y: Blob) -> Any:

@@ -43,6 +43,8 @@ class Graph:
     # The blob that a name stands for, and the names that no layer has read yet.
     _ids: dict[str, int] = field(default_factory=dict)
     _available: set[str] = field(default_factory=set)
+    # The layers that write each blob: one, and those that run in place on it.
+    _writers: dict[str, list[Layer]] = field(default_factory=dict)
 
     @property
     def outputs(self) -> list[str]:
@@ -94,11 +96,14 @@ class Graph:
                 text = f"is '{name}', the layer's own bottom, and a {spec.param.type} layer cannot run in place"
                 raise spec.error(GraphError, f"{text}: give the top a name of its own", f"top[{position}]")
             log.info(f"{spec.name} -> {name} (in-place)")
+            for writer in self._writers[name]:
+                writer.top_is_overwritten = True
         elif name in self._ids:
             raise self._produced_twice(spec, position)
         else:
             self._ids[name] = self._new_blob(spec, name)
         self._available.add(name)
+        self._writers.setdefault(name, []).append(layer)
         return self._ids[name]
 
     def _new_blob(self, spec: LayerSpec, name: str) -> int:

@@ -8,6 +8,7 @@ from minicaffe.backend.cpu.conv import (
     conv_forward,
     sum_to_channels,
 )
+from minicaffe.backend.cpu.dropout import dropout_mask
 from minicaffe.backend.cpu.elementwise import elementwise
 from minicaffe.backend.cpu.elementwise_sums import elementwise_sums
 from minicaffe.backend.cpu.im2col import col2im, im2col
@@ -41,6 +42,7 @@ __all__ = [
     "conv_backward_data",
     "conv_backward_weight",
     "conv_forward",
+    "dropout_mask",
     "elementwise",
     "elementwise_sums",
     "find_bad_label",

@@ -8,6 +8,7 @@ from minicaffe.backend.gpu.conv import (
     conv_forward,
     sum_to_channels,
 )
+from minicaffe.backend.gpu.dropout import dropout_mask
 from minicaffe.backend.gpu.elementwise import elementwise
 from minicaffe.backend.gpu.elementwise_sums import elementwise_sums
 from minicaffe.backend.gpu.im2col import col2im, im2col
@@ -39,6 +40,7 @@ __all__ = [
     "conv_backward_data",
     "conv_backward_weight",
     "conv_forward",
+    "dropout_mask",
     "elementwise",
     "elementwise_sums",
     "find_bad_label",

@@ -72,7 +72,7 @@ def source(formula: Formula, operands: Sequence[tuple[str, bool]], results: Sequ
     lines += [f"result_{n}[i] = ({kind}){value};" for n, (kind, value) in enumerate(zip(results, values, strict=True))]
     body = "\n".join(" " * 8 + line for line in lines)
     return f"""
-extern "C" __global__ void {formula.name}({", ".join(parameters)})
+extern "C" __global__ void elementwise_{formula.name}({", ".join(parameters)})
 {{
     GRID_STRIDE_LOOP(i, total) {{
 {body}

@@ -1,0 +1,52 @@
+"""Clip: values kept within an interval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minicaffe.backend.formula import formula
+from minicaffe.errors import ParamError
+from minicaffe.layers.base import Blobs
+from minicaffe.layers.neuron_layer import NeuronLayer
+from minicaffe.layers.registry import register
+
+
+@formula
+def clip(xp, x, *, low, high):
+    # Neither comparison holds for NaN, which becomes low, as std::max and std::min make it.
+    below_high = xp.where(x < high, x, high)
+    return xp.where((x == x) & (below_high > low), below_high, low)
+
+
+@formula
+def clip_gradient(xp, x, dy, *, low, high):
+    return dy * ((x >= low) & (x <= high))
+
+
+@register("Clip")
+class ClipLayer(NeuronLayer):
+    """Each element, or the nearer end of an interval.
+
+        y = max(min, min(x, max)), min for NaN         dx = dy where min <= x <= max, else 0
+
+    bottom[0]: x, any shape.  top[0]: y, the shape of x; may be bottom[0] itself.
+    clip_param: min and max, both required.
+    Source: Caffe's clip_layer.cpp.
+    """
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        param = self.layer_param.clip_param
+        if not self.layer_param.HasField("clip_param"):
+            # Caffe would clamp everything to 0.
+            text = "is absent: give the interval, clip_param { min: 0 max: 6 }"
+            raise self.error(ParamError, text, "clip_param")
+        self.interval = {"low": param.min, "high": param.max}
+        if not param.min <= param.max:
+            text = f"is {param.min:g}, above clip_param.max {param.max:g}: must be at most that"
+            raise self.error(ParamError, text, "clip_param.min")
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        self.apply(clip, self.kept.bottom(bottom, top), out=top[0].data, **self.interval)
+
+    def gradient(self, bottom: Blobs, top: Blobs, dy: Any, dx: Any) -> None:
+        self.apply(clip_gradient, self.kept.x(bottom), dy, out=dx, **self.interval)
