@@ -13,6 +13,7 @@ import kernel_cases_dropout
 import kernel_cases_elementwise
 import kernel_cases_elementwise_sums
 import kernel_cases_lstm_unit
+import kernel_cases_ranking
 import kernel_cases_rows
 import numpy as np
 
@@ -75,6 +76,7 @@ def cases() -> Iterator[tuple[str, str, tuple]]:
     yield from kernel_cases_elementwise.cases(rng)
     yield from kernel_cases_elementwise_sums.cases(rng, WORKSPACE)
     yield from kernel_cases_dropout.cases()
+    yield from kernel_cases_ranking.cases(rng, WORKSPACE)
     yield from kernel_cases_rows.cases(rng)
     yield from kernel_cases_lstm_unit.cases(rng, WORKSPACE)
     for m, k, n in [(3, 4, 5), (1, 7, 1), (0, 2, 3), (3, 0, 2)]:

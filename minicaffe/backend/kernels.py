@@ -206,6 +206,16 @@ def lstm_unit_backward(
     """
 
 
+# --- the greatest values: ranking.py ----------------------------------------------------------
+
+
+def rank_lines(lines: Array, index: Array, workspace: Workspace) -> None:
+    """index[r] = the places of the k greatest values of lines[r], greatest first, of equals the first one first.
+
+    NaN counts as greater than any number.  lines: (R, K), K >= k.  index: (R, k), int64.
+    """
+
+
 # --- softmax and what reads labels: softmax.py, softmax_loss.py, accuracy.py -----------------
 # label: float array of N x spatial values in C order, read towards zero; ignore: an int or None.
 # A position is one place along all axes but `axis`; positions are numbered as the labels lie.

@@ -27,6 +27,7 @@ from minicaffe.backend.cpu.pooling import (
     stochastic_pool_forward,
     stochastic_pool_test,
 )
+from minicaffe.backend.cpu.ranking import rank_lines
 from minicaffe.backend.cpu.rows import add_rows, find_bad_row, take_rows
 from minicaffe.backend.cpu.softmax import softmax_backward, softmax_forward
 from minicaffe.backend.cpu.softmax_loss import softmax_loss_backward, softmax_loss_forward
@@ -55,6 +56,7 @@ __all__ = [
     "max_pool_backward_index",
     "max_pool_forward",
     "max_pool_index",
+    "rank_lines",
     "regularize",
     "sgd_update",
     "softmax_backward",

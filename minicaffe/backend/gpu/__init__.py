@@ -25,6 +25,7 @@ from minicaffe.backend.gpu.pooling import (
     stochastic_pool_forward,
     stochastic_pool_test,
 )
+from minicaffe.backend.gpu.ranking import rank_lines
 from minicaffe.backend.gpu.rows import add_rows, find_bad_row, take_rows
 from minicaffe.backend.gpu.softmax import softmax_backward, softmax_forward
 from minicaffe.backend.gpu.softmax_loss import softmax_loss_backward, softmax_loss_forward
@@ -53,6 +54,7 @@ __all__ = [
     "max_pool_backward_index",
     "max_pool_forward",
     "max_pool_index",
+    "rank_lines",
     "regularize",
     "sgd_update",
     "softmax_backward",
