@@ -11,6 +11,7 @@ import numpy as np
 from minicaffe.blob import HostBlob
 from minicaffe.blob_vec import BlobVec
 from minicaffe.errors import MinicaffeError
+from minicaffe.layers.memory_data import MemoryDataLayer
 from minicaffe.layers.python import PythonLayer
 from minicaffe.net import batches
 from minicaffe.net.private_names import PrivateNames
@@ -133,6 +134,25 @@ class Scripting(PrivateNames):
     def _batch(self, arrays: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The batches of forward_all, one after the other."""
         return batches.cut(arrays, batches.batch_size(self))
+
+    def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
+        """Let the net read these arrays, batch by batch, over and over: its first layer must be a MemoryDataLayer.
+
+        data: (n, C, H, W), labels: (n,) or (n, 1, 1, 1), float32 in C order; n a multiple of the batch size. On the
+        CPU they are used in place.
+        """
+        if isinstance(labels, np.ndarray) and labels.ndim == 1:
+            labels = np.ascontiguousarray(labels).reshape(-1, 1, 1, 1)
+        self._set_input_arrays(data, labels)
+
+    def _set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
+        """set_input_arrays, for labels of 4 axes only."""
+        layers = self.graph.layers
+        if not layers or not isinstance(layers[0], MemoryDataLayer):
+            first = f'it is "{layers[0].name}" ({layers[0].type})' if layers else "this net has none"
+            text = f"set_input_arrays may only be called if the first layer is a MemoryDataLayer, {first}"
+            raise MinicaffeError(f"{text}; give arrays to forward, or write them into blobs")
+        layers[0].reset(data, labels)
 
     # --- hooks ---------------------------------------------------------------------------------
 
