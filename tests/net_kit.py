@@ -11,8 +11,9 @@ import pytest
 
 from minicaffe import log
 from minicaffe.layers import registry
-from minicaffe.layers.base import TRAIN, Layer, NeuronLayer
+from minicaffe.layers.base import TRAIN, Layer
 from minicaffe.layers.loss_layer import LossLayer
+from minicaffe.layers.neuron_layer import NeuronLayer
 from minicaffe.net.net import Net
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.upgrade import parse_net
@@ -57,7 +58,7 @@ class EuclideanLayer(LossLayer):
     """loss = sum of (a - b)^2 / 2N; both bottoms may be asked for a gradient."""
 
     type = "TestEuclidean"
-    not_forced = ()
+    not_forced = no_gradient = ()
 
     def forward(self, bottom, top):
         top[0].data[...] = ((bottom[0].data - bottom[1].data) ** 2).sum() / (2 * bottom[0].shape[0])

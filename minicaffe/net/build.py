@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minicaffe import log
-from minicaffe.blob import shape_text
+from minicaffe.blob import Blob, shape_text
 from minicaffe.errors import MinicaffeError, ParamError
 from minicaffe.layers import layer_class, layer_type_list
 from minicaffe.layers.base import Context, Layer
@@ -141,11 +141,18 @@ def take_memory(graph: Graph) -> ParameterMemory:
         memory = ParameterMemory(graph.context, graph.parameters.learnable)
         for layer, ids in zip(graph.layers, graph.top_ids, strict=True):
             layer.fill_parameters()
-            layer.seed_losses(graph.blobs_of(ids))
+            seed_losses(layer, graph.blobs_of(ids))
     except (MinicaffeError, MemoryError) as error:
         assert layer is not None
         raise layer.located(error) from error.__cause__
     return memory
+
+
+def seed_losses(layer: Layer, tops: Sequence[Blob]) -> None:
+    """Fill the diff of each weighted top. Where layers in place weigh one blob, the last one's seed is all theirs."""
+    for blob, weight in zip(tops, layer.loss_weights, strict=True):
+        if weight:
+            blob.diff.fill(weight)
 
 
 def close_layers(layers: Sequence[Layer]) -> None:

@@ -43,7 +43,8 @@ class Graph:
     # The blob that a name stands for, and the names that no layer has read yet.
     _ids: dict[str, int] = field(default_factory=dict)
     _available: set[str] = field(default_factory=set)
-    # The layers that write each blob: one, and those that run in place on it.
+    # Which memory a blob lies in, called by the first blob there; and the layers that write it.
+    _memory: dict[str, str] = field(default_factory=dict)
     _writers: dict[str, list[Layer]] = field(default_factory=dict)
 
     @property
@@ -96,14 +97,15 @@ class Graph:
                 text = f"is '{name}', the layer's own bottom, and a {spec.param.type} layer cannot run in place"
                 raise spec.error(GraphError, f"{text}: give the top a name of its own", f"top[{position}]")
             log.info(f"{spec.name} -> {name} (in-place)")
-            for writer in self._writers[name]:
+            for writer in self._writers[self._memory[name]]:
                 writer.top_is_overwritten = True
         elif name in self._ids:
             raise self._produced_twice(spec, position)
         else:
             self._ids[name] = self._new_blob(spec, name)
         self._available.add(name)
-        self._writers.setdefault(name, []).append(layer)
+        memory = self._memory.setdefault(name, self._memory[bottom[0]] if may_share_memory(spec) else name)
+        self._writers.setdefault(memory, []).append(layer)
         return self._ids[name]
 
     def _new_blob(self, spec: LayerSpec, name: str) -> int:
@@ -124,3 +126,9 @@ class Graph:
         text = f"is '{name}': Top blob '{name}' produced by multiple sources, layer '{other}' among them; give this top"
         text += " another name, or, if the layer shall run in place, let no other layer read the blob before it does"
         return spec.error(GraphError, text, f"top[{position}]")
+
+
+def may_share_memory(spec: LayerSpec) -> bool:
+    """Whether a layer's tops may be its bottom's own memory, which a later layer in place then overwrites."""
+    single = len(spec.param.bottom) == len(spec.param.top) == 1
+    return spec.param.type in ("Flatten", "Reshape", "Split") or (single and spec.param.type in ("Concat", "Slice"))

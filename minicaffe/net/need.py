@@ -39,13 +39,15 @@ class Need:
         """The reverse pass: nothing runs backward that leads to no loss, or that nobody wants.
 
         A surprise of Caffe's that stays: a loss with only its default weight, read by a layer that leads to no
-        loss, counts as unwanted, and all training through it is off.
+        loss, counts as unwanted, and all training through it is off. Caffe does not tell.
         """
         under_loss: set[str] = set()
         unwanted: set[str] = set()
         for i in range(len(layers) - 1, -1, -1):
             contributes = any(layers[i].loss_weights) or any(name in under_loss for name in tops[i])
             if self.layer[i] and all(name in unwanted for name in tops[i]):
+                if any(layers[i].loss_weights):
+                    warn_of_lost_loss(layers[i], tops[i])
                 self.layer[i] = False
                 self.bottom[i] = [False] * len(self.bottom[i])
             self.layer[i] = self.layer[i] and contributes
@@ -65,3 +67,8 @@ class Need:
             self.layer[i] = True
             self.bottom[i] = [need or j not in layer.not_forced for j, need in enumerate(self.bottom[i])]
             layer.param_propagate_down = [True] * len(layer.blobs)
+
+
+def warn_of_lost_loss(layer: Layer, tops: Names) -> None:
+    text = f"layer '{layer.name}': nothing learns from this loss, because a layer that leads to no loss reads its top"
+    log.warning(f"{text} '{tops[0]}'; write loss_weight: {log.g(layer.loss_weights[0])} to train on it all the same")

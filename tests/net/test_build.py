@@ -156,7 +156,7 @@ def test_layers_of_one_name(rng):
 def test_an_unknown_type_lists_the_known_ones():
     text = inputs("x") + 'layer {\n name: "p"\n type: "Convolutoin"\n bottom: "x" top: "y" }'
     words = ('net.prototxt:4: layer "p" (Convolutoin): type is "Convolutoin"', "Unknown layer type: Convolutoin")
-    error = refused(ParamError, text, *words, "(known types: Accuracy, ", "did you mean Convolution?")
+    error = refused(ParamError, text, *words, "(known types: AbsVal, ", "did you mean Convolution?")
     assert (error.field, error.line) == ("type", 4)
 
 

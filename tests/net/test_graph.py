@@ -51,6 +51,22 @@ def test_in_place_before_another_reader():
     assert net.layer_names == ["x", "b", "a"]
 
 
+@pytest.mark.parametrize("alias", ["Flatten", "Reshape", "Concat", "Slice", "Split"])
+def test_in_place_on_memory_that_another_layer_wrote(rng, alias):
+    """Backward of the Sigmoid reads what it wrote; in Caffe the ReLU behind the alias has changed that."""
+    shape = "reshape_param { shape { dim: 0 dim: -1 } }" if alias == "Reshape" else ""
+    below = "force_backward: true " + inputs("x", shape=(2, 3, 4)) + layer("s", "Sigmoid", "x", "y")
+    power = "power_param { scale: 3 shift: -1 }"
+    gradients = []
+    for top in ("b", "a"):
+        net = make_net(below + layer("alias", alias, "y", "a", shape) + layer("p", "Power", "a", top, power))
+        net.blobs["x"].data[...] = np.linspace(-1, 1, 24).reshape(2, 3, 4)
+        net.forward()
+        dy = np.linspace(1, 2, 24).reshape(net.blobs[top].shape)
+        gradients.append(np.array(net.backward(**{top: dy})["x"]))
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-6)
+
+
 def test_outputs_are_what_nobody_reads_sorted_as_bytes():
     tops = ["zeta", "alpha", "Beta", "blob10", "blob9", "é"]
     net = make_net(inputs("x") + "".join(layer(top, "ReLU", "x", top) for top in tops))

@@ -179,6 +179,19 @@ def test_every_element_of_a_weighted_top_is_a_seed(rng):
     assert (net.blobs["x"].diff == 0.25).all()
 
 
+def test_of_two_weights_of_one_blob_the_later_one_is_both_layers(rng):
+    """As in Caffe: the layer in place fills the diff again, from which both take their weight."""
+    below = inputs("x", "t") + layer("l", "TestLabelled", "x t", "l")
+    weighted = layer("p", "TestPower", "l", "l", "power_param { scale: 2 } loss_weight: 3")
+    net = make_net("force_backward: true " + below + weighted)
+    mean = set_blobs(net, rng)["x"].mean()
+    assert (net.blobs["l"].diff, net.blob_loss_weights["l"]) == (3, 3)
+    assert net.run_forward() == pytest.approx(3 * mean + 3 * 2 * mean, rel=1e-5)
+    unweighted = layer("p", "TestPower", "l", "l", "power_param { scale: 2 }")
+    net = make_net("force_backward: true " + below + unweighted)
+    assert (net.blobs["l"].diff, net.blob_loss_weights["l"]) == (1, 0)
+
+
 def test_a_script_may_scale_a_loss_through_its_diff(rng):
     net = make_net("force_backward: true " + inputs("x") + layer("p", "TestPower", "x", "y", "loss_weight: 1"))
     set_blobs(net, rng)
