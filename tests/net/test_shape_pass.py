@@ -34,9 +34,7 @@ def test_set_up_takes_no_memory(layer_type, case, tmp_path, rng):
     layer = layer_class(layer_type)(param, context)
     try:
         assert peak_of(lambda: layer.initialize(bottom, top)) < SMALL
-        touched = [
-            blob for blob in bottom + top + layer.blobs for which in (DATA, DIFF) if blob.storage(which).allocated
-        ]
-        assert not touched and context.workspace.nbytes == 0
+        storages = [blob.storage(which) for blob in bottom + top + layer.blobs for which in (DATA, DIFF)]
+        assert not any(storage.allocated for storage in storages) and context.workspace.nbytes == 0
     finally:
         layer.close()
