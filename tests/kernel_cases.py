@@ -14,6 +14,7 @@ import kernel_cases_elementwise
 import kernel_cases_elementwise_sums
 import kernel_cases_lstm_unit
 import kernel_cases_ranking
+import kernel_cases_reduce
 import kernel_cases_rows
 import numpy as np
 
@@ -75,6 +76,7 @@ def cases() -> Iterator[tuple[str, str, tuple]]:
     rng = np.random.default_rng(1701)
     yield from kernel_cases_elementwise.cases(rng)
     yield from kernel_cases_elementwise_sums.cases(rng, WORKSPACE)
+    yield from kernel_cases_reduce.cases(rng, WORKSPACE)
     yield from kernel_cases_dropout.cases()
     yield from kernel_cases_ranking.cases(rng, WORKSPACE)
     yield from kernel_cases_rows.cases(rng)

@@ -11,6 +11,7 @@ import math
 import numpy as np
 from kernel_definitions_lstm_unit import lstm_unit_backward, lstm_unit_forward  # noqa: F401
 from kernel_definitions_ranking import rank_lines  # noqa: F401
+from kernel_definitions_reduce import sum_to  # noqa: F401
 from kernel_definitions_rows import add_rows, find_bad_row, take_rows  # noqa: F401
 
 from minicaffe.backend.kernels import LOWEST, SMALLEST_PROBABILITY

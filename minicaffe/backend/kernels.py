@@ -48,6 +48,19 @@ def elementwise_sums(
     """
 
 
+# --- sums over some axes: reduce.py -------------------------------------------------------------
+
+
+def sum_to(
+    formula: Formula, arrays: Sequence[Array], out: Sequence[Array], numbers: dict[str, float], workspace: Workspace
+) -> None:
+    """out[j] = the sum of result j of the formula over the axes along which `out` has size 1, added up in float64.
+
+    arrays: as for elementwise; the first of the whole shape, floats.  out: of one shape, with as many axes: the whole
+    shape's sizes along neighbouring axes, 1 elsewhere; any memory order; none of the arrays.
+    """
+
+
 # --- matrix products: matmul.py -----------------------------------------------------------------
 
 

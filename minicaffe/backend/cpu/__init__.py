@@ -29,6 +29,7 @@ from minicaffe.backend.cpu.pooling import (
 )
 from minicaffe.backend.cpu.ranking import rank_lines
 from minicaffe.backend.cpu.rows import add_rows, find_bad_row, take_rows
+from minicaffe.backend.cpu.reduce import sum_to
 from minicaffe.backend.cpu.softmax import softmax_backward, softmax_forward
 from minicaffe.backend.cpu.softmax_loss import softmax_loss_backward, softmax_loss_forward
 from minicaffe.backend.cpu.update import regularize, sgd_update
@@ -65,6 +66,7 @@ __all__ = [
     "softmax_loss_forward",
     "stochastic_pool_forward",
     "stochastic_pool_test",
+    "sum_to",
     "sum_to_channels",
     "take_rows",
 ]

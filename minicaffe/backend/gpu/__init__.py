@@ -27,6 +27,7 @@ from minicaffe.backend.gpu.pooling import (
 )
 from minicaffe.backend.gpu.ranking import rank_lines
 from minicaffe.backend.gpu.rows import add_rows, find_bad_row, take_rows
+from minicaffe.backend.gpu.reduce import sum_to
 from minicaffe.backend.gpu.softmax import softmax_backward, softmax_forward
 from minicaffe.backend.gpu.softmax_loss import softmax_loss_backward, softmax_loss_forward
 from minicaffe.backend.gpu.update import regularize, sgd_update
@@ -63,6 +64,7 @@ __all__ = [
     "softmax_loss_forward",
     "stochastic_pool_forward",
     "stochastic_pool_test",
+    "sum_to",
     "sum_to_channels",
     "take_rows",
 ]
