@@ -1,0 +1,67 @@
+"""RecurrentState: what a recurrent layer remembers from one forward pass to the next."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicaffe.blob import DATA, Blob, shape_text
+from minicaffe.errors import ShapeError
+from minicaffe.layers.base import Layer
+
+
+class RecurrentState:
+    """One blob (1, N, D) for each state that a layer carries over; zeros at first.
+
+    names: of the states, as a snapshot lists them.
+    Where N changes the blobs keep their contents as all blobs do: fewer streams go on with the first states, more
+    than ever before begin with zeros. As Caffe's.
+    """
+
+    def __init__(self, layer: Layer, names: Sequence[str]) -> None:
+        self._layer = layer
+        self._blobs = {name: layer.new_blob((0,)) for name in names}
+
+    def reshape(self, streams: int, size: int) -> None:
+        for blob in self._blobs.values():
+            blob.reshape(1, streams, size)
+
+    def reset(self) -> None:
+        """Forget: all states are zeros."""
+        for blob in self._blobs.values():
+            blob.data.fill(0)
+
+    @property
+    def arrays(self) -> list[Any]:
+        """The states on the device, each (N, D)."""
+        return [blob.data[0] for blob in self._blobs.values()]
+
+    def state(self) -> dict:
+        """Plain numbers and strings: of each state its shape, its dtype, and its bytes in base 64."""
+        return {name: as_text(blob) for name, blob in self._blobs.items()}
+
+    def restore(self, state: dict) -> None:
+        """Take up what `state` gave. Raises ShapeError where its states have another length."""
+        for name, blob in self._blobs.items():
+            shape, now = state[name]["shape"], blob.shape
+            if shape[2] != now[2]:
+                text = f"is {now[2]}, but the state {name} to go on from has the shape {shape_text(shape)}"
+                advice = f"set it to {shape[2]}, or give the weights alone, without the solver state"
+                raise self._layer.error(ShapeError, f"{text}: {advice}", "recurrent_param.num_output")
+            blob.reshape(*shape)
+            blob.load(DATA, from_text(state[name]))
+            blob.reshape(*now)
+
+
+def as_text(blob: Blob) -> dict:
+    array = blob.host_array(DATA)
+    little = array.astype(array.dtype.newbyteorder("<"))
+    return {"shape": list(blob.shape), "dtype": blob.dtype.name, "data": base64.b64encode(little.tobytes()).decode()}
+
+
+def from_text(text: dict) -> np.ndarray:
+    dtype = np.dtype(text["dtype"]).newbyteorder("<")
+    return np.frombuffer(base64.b64decode(text["data"]), dtype).reshape(text["shape"])
