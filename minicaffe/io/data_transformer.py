@@ -38,7 +38,7 @@ class DataTransformer:
     """Applies a TransformationParameter to batches.
 
     seed, name: of the net, and of the layer that asks.  error: makes exceptions, as Layer.error does.
-    draws: whether items are mirrored or cropped by chance.
+    draws: whether items are mirrored or cropped by chance.  mean_image: what mean_file holds, (C, H, W), or None.
     Raises ParamError for settings that contradict each other, FileError or FormatError for the mean file.
     """
 
@@ -47,7 +47,7 @@ class DataTransformer:
         self.draws: bool = param.mirror or bool(param.crop_size and phase == caffe_pb2.TRAIN)
         self._phase, self._seed, self._name = phase, seed, name
         self._error = error or _plain_error
-        self._mean_image = self._read_mean() if param.HasField("mean_file") else None
+        self.mean_image = self._read_mean() if param.HasField("mean_file") else None
         # The mean, as large as the items that came last; room for items that are cut out.
         self._mean: np.ndarray | None = None
         self._cut_out = np.empty(0, np.uint8)
@@ -160,17 +160,18 @@ class DataTransformer:
 
     def _mean_for(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
         """What to subtract from an item of that shape; None for nothing."""
-        if self._mean_image is None and not len(self.param.mean_value):
+        if self.mean_image is None and not len(self.param.mean_value):
             return None
         if self._mean is None or self._mean.shape != shape or self._mean.dtype != dtype:
-            values = self._mean_image if self._mean_image is not None else self._mean_values(shape[0])
-            if self._mean_image is not None and values.shape != shape:
+            values = self.mean_image if self.mean_image is not None else self.mean_values(shape[0])
+            if self.mean_image is not None and values.shape != shape:
                 text = f'"{self.param.mean_file}" is of {sizes_text(values.shape)}, the items of {sizes_text(shape)}'
                 raise self._error(ShapeError, f"{text}; give the mean of whole items", "transform_param.mean_file")
             self._mean = np.broadcast_to(values.astype(dtype), shape)
         return self._mean
 
-    def _mean_values(self, channels: int) -> np.ndarray:
+    def mean_values(self, channels: int) -> np.ndarray:
+        """mean_value, float32 (1 or C, 1, 1)."""
         values = np.array(self.param.mean_value, np.float32)
         if len(values) not in (1, channels):
             text = f"is given {len(values)} times, must be given once, or for each of the {channels} channels"

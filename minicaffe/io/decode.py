@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import os
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -37,14 +39,20 @@ def load_image_file(
 
 def read_bytes(path: str | bytes | os.PathLike[str]) -> bytes:
     """All that a file holds. Raises FileError where it cannot be read."""
+    with opened(path) as stream:
+        return stream.read()
+
+
+@contextmanager
+def opened(path: str | bytes | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to be read; FileError where it cannot be opened, or the reading fails inside the `with`."""
+    if b"\0" in os.fsencode(path):
+        raise FileError("cannot be the name of a file: it has a zero byte", file=path_text(path))
     try:
         with open(path, "rb") as stream:
-            return stream.read()
+            yield stream
     except OSError as error:
         raise FileError(f"cannot be read: {reason_of(error)}", file=path_text(path)) from error
-    except ValueError as error:
-        # A zero byte in the name.
-        raise FileError(f"cannot be the name of a file: {error}", file=path_text(path)) from error
 
 
 def path_text(path: str | bytes | os.PathLike[str]) -> str:

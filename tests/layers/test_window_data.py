@@ -1,0 +1,458 @@
+"""WindowData: which windows come, what they show, from where a restored layer goes on, and what it refuses."""
+
+import json
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from harness import check_rejected, make_layer
+from numpy.testing import assert_array_equal
+from PIL import Image
+from watch import wait_for
+
+from minicaffe import log
+from minicaffe.errors import DataError, FileError, FormatError, GraphError, MinicaffeError, ParamError, ShapeError
+from minicaffe.io.resize import resize
+from minicaffe.net.net import Net
+from minicaffe.proto import caffe_pb2
+from minicaffe.proto.caffe_pb2 import TRAIN
+
+H, W = 20, 24
+# One window of each kind, 8 x 8: with a crop of 8 its pixels are the image's.
+FRONT, BEHIND = (6, 5, 13, 12), (9, 8, 16, 15)
+TWO = ((2, 1.0, FRONT), (0, 0.0, BEHIND))
+
+
+@pytest.fixture
+def image(rng, tmp_path):
+    """The picture a.png, BGR."""
+    return save(tmp_path / "a.png", rng.integers(0, 256, (3, H, W), dtype=np.uint8))
+
+
+def save(path, image):
+    Image.fromarray(image.transpose(1, 2, 0)[..., ::-1].copy()).save(path)
+    return image
+
+
+def record(number, name, windows):
+    lines = [f"{label} {overlap} {' '.join(map(str, box))}" for label, overlap, box in windows]
+    return "\n".join([f"# {number}", name, "3", str(H), str(W), str(len(windows)), *lines, ""])
+
+
+@pytest.fixture
+def prototxt(tmp_path):
+    """A function that writes a window file, and the layer that reads it."""
+
+    def make(windows=TWO, transform="crop_size: 8", batch_size=4, **fields):
+        text = windows if isinstance(windows, str) else record(0, "a.png", windows)
+        (tmp_path / "windows.txt").write_text(text)
+        fields = {"source": f'"{tmp_path}/windows.txt"', "root_folder": f'"{tmp_path}/"', **fields}
+        settings = " ".join(f"{name}: {value}" for name, value in fields.items())
+        param = f"window_data_param {{ batch_size: {batch_size} {settings} }}"
+        return f'type: "WindowData" {param} transform_param {{ {transform} }}'
+
+    return make
+
+
+@pytest.fixture
+def layer(prototxt):
+    """make_layer for WindowData; what it made is closed in the end."""
+    made = []
+
+    def make(*args, dtype="float32", **fields):
+        made.append(make_layer(prototxt(*args, **fields), tops=2, dtype=dtype))
+        return made[-1]
+
+    yield make
+    for run in made:
+        run.layer.close()
+
+
+def part(image, box):
+    x1, y1, x2, y2 = box
+    return image[:, y1 : y2 + 1, x1 : x2 + 1]
+
+
+def batches(run, count):
+    """(data, label) of so many forward passes."""
+    return [tuple(top.data.copy() for top in run.forward().top) for _ in range(count)]
+
+
+def assert_same(found, expected):
+    assert len(found) == len(expected) > 0
+    for one, other in zip(found, expected, strict=True):
+        for array, wanted in zip(one, other, strict=True):
+            assert_array_equal(array, wanted)
+
+
+# --- what comes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "fraction", "front"), [(4, 0.25, 1), (7, 0.5, 3), (5, 0, 0), (5, 1, 5), (19, 0.1, 1)]
+)
+def test_background_comes_first_then_foreground(backend, order, layer, image, batch_size, fraction, front):
+    run = layer(batch_size=batch_size, fg_fraction=fraction)
+    assert [top.shape for top in run.top] == [(batch_size, 3, 8, 8), (batch_size,)]
+    behind = batch_size - front
+    expected = np.array([part(image, BEHIND)] * behind + [part(image, FRONT)] * front)
+    for data, label in batches(run, 3):
+        assert_array_equal(data, expected)
+        assert_array_equal(label, [0] * behind + [2] * front)
+
+
+def test_the_share_is_computed_in_float32(layer, image):
+    # 0.7f * 10 is 7 in float32, 6.99... in exact arithmetic.
+    assert batches(layer(batch_size=10, fg_fraction=0.7), 1)[0][1].sum() == 7 * 2
+
+
+def test_all_windows_are_drawn_as_often(layer, image):
+    windows = [(i, 0.9, (i, 0, i + 7, 7)) for i in range(1, 6)] + [(0, 0.1, (i, 5, i + 7, 12)) for i in range(4)]
+    run = layer(windows, batch_size=40, fg_fraction=0.5)
+    labels, backgrounds = Counter(), Counter()
+    for data, label in batches(run, 40):
+        labels.update(label[20:].tolist())
+        backgrounds.update(item[0, 0].tobytes() for item in data[:20])
+    # 800 draws of 5 and of 4, standard deviations 11 and 12.
+    assert sorted(labels) == [1, 2, 3, 4, 5] and all(abs(n - 160) < 50 for n in labels.values())
+    assert len(backgrounds) == 4 and all(abs(n - 200) < 60 for n in backgrounds.values())
+
+
+def test_windows_of_several_images(layer, image, tmp_path, rng):
+    other = save(tmp_path / "b.png", rng.integers(0, 256, (3, 9, 10), dtype=np.uint8))
+    text = record(0, "a.png", TWO[1:]) + record(1, "b.png", [(5, 0.5, (1, 0, 8, 7))])
+    data, label = batches(layer(text, batch_size=2, fg_fraction=0.5), 1)[0]
+    assert_array_equal(data, [part(image, BEHIND), part(other, (1, 0, 8, 7))])
+    assert_array_equal(label, [0, 5])
+
+
+@pytest.mark.parametrize("cache", ["true", "false"])
+def test_warped(backend, layer, image, cache):
+    box = (2, 3, 14, 8)
+    data, _ = batches(layer([(1, 0.9, box)], "crop_size: 11", 20, fg_fraction=1, cache_images=cache), 1)[0]
+    assert_array_equal(data, [resize(part(image, box), 11, 11)] * 20)
+
+
+def test_cached_images_are_read_once(layer, image, tmp_path):
+    run = layer(cache_images="true")
+    (tmp_path / "a.png").unlink()
+    assert_array_equal(run.forward().top[0].data[0], part(image, BEHIND))
+
+
+def test_grey_images_have_three_channels(layer, tmp_path, rng):
+    gray = rng.integers(0, 256, (H, W), dtype=np.uint8)
+    Image.fromarray(gray).save(tmp_path / "a.png")
+    data, _ = batches(layer(), 1)[0]
+    assert_array_equal(data[0], [part(gray[np.newaxis], BEHIND)[0]] * 3)
+
+
+def test_square(layer, image):
+    # 9 x 5 around (6.5, 5.5): 10 x 10, from 2 to 11 and from 1 to 10.
+    run = layer([(1, 0.9, (2, 3, 10, 7))], "crop_size: 10", fg_fraction=1, crop_mode='"square"')
+    assert_array_equal(run.forward().top[0].data[0], part(image, (2, 1, 11, 10)))
+
+
+def test_any_other_mode_warps(layer, image):
+    run = layer([(1, 0.9, (2, 3, 10, 7))], "crop_size: 10", fg_fraction=1, crop_mode='"squares"')
+    assert_array_equal(run.forward().top[0].data[0], resize(part(image, (2, 3, 10, 7)), 10, 10))
+
+
+# A window at the corner, with context: of 13 x 13 pixels 10 x 11 are in the image (tests/io/test_window_crop.py).
+CORNER = [(1, 0.9, (-1, 0, 6, 7))]
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_what_lies_beyond_the_image_is_zero_whatever_the_mean(backend, order, layer, image, mirror):
+    transform = f"crop_size: 12 mean_value: [100, 110, 120] {'mirror: true' if mirror else ''}"
+    run = layer(CORNER, transform, 18, fg_fraction=1, context_pad=2, scale=0.5)
+    pixels = resize(image[:, :11, :10], 10, 9).astype(np.float32)
+    plain, turned = np.zeros((2, 3, 12, 12), np.float32)
+    mean = np.reshape([100, 110, 120], (3, 1, 1))
+    plain[:, 2:, 3:] = (pixels - mean) * 0.5
+    turned[:, 2:, :9] = (pixels[..., ::-1] - mean) * 0.5
+    data, _ = batches(run, 1)[0]
+    ways = [("plain" if (item == plain).all() else "turned" if (item == turned).all() else "?") for item in data]
+    assert set(ways) == ({"plain", "turned"} if mirror else {"plain"})
+
+
+def test_mirrors_are_tossed_for_each_window(layer, image):
+    run = layer(TWO[1:], "crop_size: 8 mirror: true", 50, fg_fraction=0)
+    box = part(image, BEHIND)
+    turned = [(item == box[..., ::-1]).all() for data, _ in batches(run, 8) for item in data]
+    plain = [(item == box).all() for data, _ in batches(run, 8) for item in data]
+    assert len(turned) == 400 and all((item == box).all() or (item == box[..., ::-1]).all() for item in run.top[0].data)
+    # 400 tosses, standard deviation 10.
+    assert abs(sum(turned) - 200) < 45 and abs(sum(plain) - 200) < 45
+
+
+# --- mean and scale -------------------------------------------------------------------------------
+
+
+def write_mean(path, mean):
+    blob = caffe_pb2.BlobProto(num=1, data=mean.ravel().tolist())
+    blob.channels, blob.height, blob.width = mean.shape
+    path.write_bytes(blob.SerializeToString())
+    return f'mean_file: "{path}"'
+
+
+@pytest.mark.parametrize("height", [11, 15])
+def test_of_a_mean_image_the_middle_of_its_width_counts_for_both_axes(layer, image, tmp_path, rng, height):
+    mean = rng.uniform(0, 255, (3, height, 13)).astype(np.float32)
+    transform = f"crop_size: 8 {write_mean(tmp_path / 'mean', mean)}"
+    # (13 - 8) / 2, rounded down.
+    expected = part(image, BEHIND) - mean[:, 2:10, 2:10]
+    assert_array_equal(layer(transform=transform).forward().top[0].data[0], expected)
+
+
+def test_the_mean_is_taken_where_the_pixels_come_to_lie(layer, image, tmp_path, rng):
+    mean = rng.uniform(0, 255, (3, 12, 12)).astype(np.float32)
+    transform = f"crop_size: 12 {write_mean(tmp_path / 'mean', mean)}"
+    data = layer(CORNER, transform, fg_fraction=1, context_pad=2).forward().top[0].data[0]
+    assert_array_equal(data[:, 2:, 3:], resize(image[:, :11, :10], 10, 9) - mean[:, 2:, 3:])
+
+
+def test_one_mean_value_for_all_channels(layer, image):
+    assert_array_equal(
+        layer(transform="crop_size: 8 mean_value: 7").forward().top[0].data[0], part(image, BEHIND) - 7.0
+    )
+
+
+def test_the_scale_of_transform_param_has_no_effect_nor_have_old_settings(layer, image):
+    old = {"mean_file": '"nowhere"', "crop_size": 3, "mirror": "true"}
+    run = layer(transform="crop_size: 8 scale: 9", scale=0.25, **old)
+    assert_array_equal(run.forward().top[0].data[0], part(image, BEHIND) * 0.25)
+
+
+def test_float64_nets_get_float64(layer, image):
+    (data, label), *_ = batches(layer(scale=0.1, dtype="float64"), 1)
+    assert data.dtype == label.dtype == np.float64
+    assert_array_equal(data[0], part(image, BEHIND) * float(np.float32(0.1)))
+
+
+def test_backward_does_nothing(layer, image):
+    run = layer().forward()
+    run.layer.run_backward(run.inner_top, [], [])
+    assert not run.top[0].diff.any()
+
+
+# --- going on exactly -----------------------------------------------------------------------------
+
+MANY = [(1 + i, 0.9, (i, 0, i + 5, 7)) for i in range(9)] + [(0, 0.1, (i, 5, i + 7, 12)) for i in range(9)]
+
+
+@pytest.mark.parametrize("used", [0, 1, 5])
+def test_a_restored_layer_goes_on_exactly(layer, image, used):
+    settings = {"transform": "crop_size: 8 mirror: true", "batch_size": 6, "fg_fraction": 0.5}
+    run = layer(MANY, **settings)
+    batches(run, used)
+    # The thread runs ahead as far as it can.
+    if used:
+        wait_for(lambda: run.layer._prefetcher._lane.ready.qsize() == 4)
+    state = json.loads(json.dumps(run.layer.state()))
+    assert state["items"] == 6 * used and len(json.dumps(state)) < 60
+    expected = batches(run, 5)
+    other = layer(MANY, **settings)
+    other.layer.restore(state)
+    assert_same(batches(other, 5), expected)
+    run.layer.restore(state)
+    assert_same(batches(run, 5), expected)
+
+
+def test_batches_differ(layer, image):
+    first, second = batches(layer(MANY, batch_size=10, fg_fraction=0.5), 2)
+    assert first[1].tolist() != second[1].tolist()
+
+
+def test_other_windows_are_noticed(layer, image):
+    state = layer(MANY).forward().layer.state()
+    other = layer(MANY[:-1])
+    with pytest.raises(DataError) as caught:
+        other.layer.restore(state)
+    for words in (
+        'layer "the_layer" (WindowData): window_data_param.source',
+        "holds other windows",
+        "or begin a new run",
+    ):
+        assert words in str(caught.value)
+    other.forward()
+
+
+@pytest.mark.parametrize("wrong", [{"items": None}, {"items": -1}, {"items": "2"}])
+def test_a_state_that_cannot_be(layer, image, wrong):
+    run = layer().forward()
+    with pytest.raises(FormatError, match=r'layer "the_layer" \(WindowData\): .*snapshot'):
+        run.layer.restore({**run.layer.state(), **wrong})
+
+
+# --- log lines ------------------------------------------------------------------------------------
+
+
+def test_what_is_logged(layer, tmp_path, image, capsys):
+    before = log.set_level(log.INFO)
+    try:
+        layer([*TWO, *MANY[:2]], fg_threshold=0.75, context_pad=1)
+        found = capsys.readouterr().err
+    finally:
+        log.set_level(before)
+    texts = (
+        "Window data layer:\n  foreground (object) overlap threshold: 0.75\n"
+        "  background (non-object) overlap threshold: 0.5\n  foreground sampling fraction: 0.25\n"
+        f"  cache_images: 0\n  root_folder: {tmp_path}/\n",
+        f"] num: 0 {tmp_path}/a.png 3 20 24 windows to process: 4\n",
+        "] Number of images: 1\n",
+        "] class 0 has 1 samples\n",
+        "] class 1 has 1 samples\n",
+        "] class 2 has 2 samples\n",
+        "] Amount of context padding: 1\n",
+        "] Crop mode: warp\n",
+        "] output data size: 4,3,8,8\n",
+    )
+    places = [found.index(text) for text in texts]
+    assert places == sorted(places)
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "field", "words"),
+    [
+        ({"batch_size": 0}, ParamError, "window_data_param.batch_size", "is 0, must be 1 or more"),
+        ({"transform": ""}, ParamError, "transform_param.crop_size", "is 0 or not set"),
+        (
+            {"context_pad": 4},
+            ParamError,
+            "window_data_param.context_pad",
+            "is 4, must be less than half of crop_size 8",
+        ),
+        ({"context_pad": 4294967295}, ParamError, "window_data_param.context_pad", "is 4294967295"),
+        ({"fg_fraction": 1.5}, ParamError, "window_data_param.fg_fraction", "is 1.5, must lie between 0 and 1"),
+        ({"fg_fraction": -0.5}, ParamError, "window_data_param.fg_fraction", "is -0.5"),
+        ({"fg_fraction": "nan"}, ParamError, "window_data_param.fg_fraction", "is nan"),
+        (
+            {"transform": "crop_size: 8 mean_value: [1, 2]"},
+            ParamError,
+            "transform_param.mean_value",
+            "is given 2 times, must be given once, or for each of the 3 channels",
+        ),
+        (
+            {"transform": 'crop_size: 8 mean_value: 1 mean_file: "nowhere"'},
+            ParamError,
+            "transform_param.mean_file",
+            "stands beside mean_value",
+        ),
+        ({"transform": 'crop_size: 8 mean_file: "no"'}, FileError, "transform_param.mean_file", "no: no such file"),
+        ({"transform": "crop_size: 65536"}, ShapeError, "window_data_param.batch_size", "exceeds INT_MAX"),
+        ({"batch_size": 4294967295}, ShapeError, "window_data_param.batch_size", "exceeds INT_MAX"),
+    ],
+)
+def test_settings_that_are_refused(prototxt, image, settings, kind, field, words):
+    check_rejected(prototxt(**settings), [], kind, field, words, tops=2)
+
+
+@pytest.mark.parametrize("shape", [(3, 12, 7), (3, 9, 12), (1, 8, 8), (4, 8, 8)])
+def test_a_mean_image_that_does_not_cover_the_window(prototxt, image, tmp_path, shape):
+    transform = f"crop_size: 8 {write_mean(tmp_path / 'mean', np.zeros(shape, np.float32))}"
+    words = f'mean" is of {shape[0]} x {shape[1]} x {shape[2]} (C x H x W), it must have 3 channels'
+    check_rejected(prototxt(transform=transform), [], ShapeError, "transform_param.mean_file", words, tops=2)
+
+
+@pytest.mark.parametrize(
+    ("windows", "settings", "words"),
+    [
+        (TWO[:1], {}, "has no window of the background, of which each batch needs 3; set fg_threshold, bg_threshold"),
+        (TWO[1:], {}, "has no window of the foreground, of which each batch needs 1"),
+        (TWO, {"fg_threshold": 2}, "has no window of the foreground"),
+        (record(0, "a.png", TWO).replace("\n3\n", "\n1\n", 1), {}, "says that its last image has 1 channels"),
+        ("", {}, "is empty"),
+        ("a.png", {}, '"a.png" stands where a record must begin'),
+        ([(0, 0.9, FRONT)], {}, "window 1 has class 0 and overlap 0.9"),
+    ],
+)
+def test_window_files_that_are_refused(prototxt, image, windows, settings, words):
+    kind = FormatError if isinstance(windows, str) and "channels" not in words else DataError
+    check_rejected(prototxt(windows, **settings), [], kind, "window_data_param.source", words, tops=2)
+
+
+def test_where_none_is_needed_none_need_be_there(layer, image):
+    assert_array_equal(layer(TWO[:1], fg_fraction=1).forward().top[1].data, [2] * 4)
+    assert_array_equal(layer(TWO[1:], fg_fraction=0).forward().top[1].data, [0] * 4)
+    # A quarter of 3 is none.
+    assert_array_equal(layer(TWO[1:], batch_size=3).forward().top[1].data, [0] * 3)
+
+
+def test_blob_counts(prototxt, image):
+    check_rejected(prototxt(), [], GraphError, "", "produces 2 top", tops=1)
+    check_rejected(prototxt(), [(2,)], GraphError, "", "takes 0 bottom", tops=2)
+
+
+NET = """\
+layer {
+  name: "windows"
+  type: "WindowData"
+  top: "data"
+  top: "label"
+  transform_param { crop_size: 8 }
+  window_data_param {
+    batch_size: 2
+    source: "%s/windows.txt"
+    root_folder: "%s/"
+    %s
+  }
+}
+"""
+
+
+def net_file(tmp_path, windows=None, more=""):
+    if windows is not None:
+        (tmp_path / "windows.txt").write_text(record(0, "a.png", windows))
+    path = tmp_path / "net.prototxt"
+    path.write_text(NET % (tmp_path, tmp_path, more))
+    return str(path)
+
+
+def assert_placed(error, kind, tmp_path, *words):
+    """The error names the prototxt's line, the layer, the field, and the rest."""
+    place = f'{tmp_path}/net.prototxt:9: layer "windows" (WindowData): window_data_param.source cannot be used: '
+    assert type(error) is kind
+    assert str(error).startswith(place + f"{tmp_path}/windows.txt")
+    for text in words:
+        assert text in str(error)
+    assert (error.line, error.layer, error.field) == (9, "windows", "window_data_param.source")
+
+
+def test_a_window_file_that_is_not_there(tmp_path):
+    with pytest.raises(MinicaffeError) as caught:
+        Net(net_file(tmp_path), TRAIN)
+    assert_placed(caught.value, FileError, tmp_path, "windows.txt: cannot be read: no such file or directory")
+
+
+def test_an_image_that_is_not_there(tmp_path):
+    """Caffe writes a line into its log, and trains on zeros."""
+    with Net(net_file(tmp_path, TWO), TRAIN) as net:
+        started = time.monotonic()
+        with pytest.raises(MinicaffeError) as caught:
+            net.forward()
+        assert time.monotonic() - started < 1
+    assert_placed(caught.value, FileError, tmp_path, f"windows.txt:1: {tmp_path}/a.png: cannot be read: no such file")
+    with pytest.raises(MinicaffeError) as at_set_up:
+        Net(net_file(tmp_path, TWO, "cache_images: true"), TRAIN)
+    assert str(at_set_up.value) == str(caught.value)
+
+
+@pytest.mark.parametrize("cache", ["true", "false"])
+def test_an_image_that_is_none(tmp_path, cache):
+    (tmp_path / "a.png").write_text("hello")
+    with Net(net_file(tmp_path, TWO, f"cache_images: {cache}"), TRAIN) as net, pytest.raises(MinicaffeError) as caught:
+        net.forward()
+    assert_placed(caught.value, DataError, tmp_path, f"windows.txt:1: {tmp_path}/a.png: the file is no image that")
+
+
+@pytest.mark.parametrize(("more", "box"), [("", (20, 5, 24, 9)), ("context_pad: 2", (40, 5, 44, 9))])
+def test_a_box_outside_of_its_image(tmp_path, image, more, box):
+    windows = [(1, 0.9, box), *TWO[1:]]
+    with Net(net_file(tmp_path, windows, f"fg_fraction: 0.5 {more}"), TRAIN) as net, pytest.raises(DataError) as caught:
+        net.forward()
+    text = f"the window {box[0]} 5 {box[2]} 9 cannot be clipped into its image of 24 x 20 pixels"
+    assert_placed(caught.value, DataError, tmp_path, f"windows.txt:1: {tmp_path}/a.png: {text}")
