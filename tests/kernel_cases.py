@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import kernel_cases_dropout
 import kernel_cases_elementwise
 import kernel_cases_elementwise_sums
+import kernel_cases_losses
 import kernel_cases_lstm_unit
 import kernel_cases_ranking
 import kernel_cases_reduce
@@ -188,12 +189,9 @@ def scores(rng, shape, axis):
     yield "softmax_backward", (prob, rng.normal(size=shape), axis, out, WORKSPACE)
     for ignore in (None, classes - 1, 255):
         some = label if ignore != 255 else np.where(rng.random(around) < 0.5, 255.0, label)
-        yield "softmax_loss_forward", (prob, some, axis, ignore, WORKSPACE)
-        yield "softmax_loss_backward", (prob, some, axis, ignore, out)
+        yield from kernel_cases_losses.cases(rng, prob, some, axis, ignore, WORKSPACE)
         for top_k in (1, 2):
             yield "accuracy_forward", (np.round(x), some, axis, top_k, ignore, flags, flags)
-    # A probability of 0 is clamped; a label is read towards zero.
-    yield "softmax_loss_forward", (prob * 0, np.asarray(label + 0.75), axis, None, WORKSPACE)
 
 
 def labels():

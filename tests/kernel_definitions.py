@@ -14,7 +14,7 @@ from kernel_definitions_ranking import rank_lines  # noqa: F401
 from kernel_definitions_reduce import sum_to  # noqa: F401
 from kernel_definitions_rows import add_rows, find_bad_row, take_rows  # noqa: F401
 
-from minicaffe.backend.kernels import LOWEST, SMALLEST_PROBABILITY
+from minicaffe.backend.kernels import LOWEST
 
 
 def places(*sizes):
@@ -224,20 +224,32 @@ def find_bad_label(label, classes, ignore):
     return -1
 
 
-def softmax_loss_forward(prob, label, axis, ignore, workspace):
+def log_loss_forward(prob, label, axis, ignore, smallest, workspace):
+    return infogain_loss_forward(prob, label, np.eye(prob.shape[axis]), axis, ignore, smallest, workspace)
+
+
+def softmax_loss_backward(prob, label, axis, ignore, scale, dx):
+    infogain_loss_backward(prob, label, np.eye(prob.shape[axis]), axis, ignore, scale, dx, None)
+
+
+def infogain_loss_forward(prob, label, matrix, axis, ignore, smallest, workspace):
+    """Classes of weight 0 are left out, whatever their probability."""
     loss, valid = 0.0, 0
     for number, at in lines(prob.shape, axis):
         true = int(label.flat[number])
         if true != ignore:
-            loss -= math.log(max(prob[at][true], SMALLEST_PROBABILITY))
+            weighed = [(h, p) for h, p in zip(matrix[true], prob[at], strict=True) if h]
+            loss -= sum(h * math.log(p if p != p else max(p, smallest)) for h, p in weighed)
             valid += 1
     return loss, valid
 
 
-def softmax_loss_backward(prob, label, axis, ignore, dx):
+def infogain_loss_backward(prob, label, matrix, axis, ignore, scale, dx, workspace):
     for number, at in lines(prob.shape, axis):
         true = int(label.flat[number])
-        dx[at] = 0 if true == ignore else [p - (k == true) for k, p in enumerate(prob[at])]
+        row = matrix[true % len(matrix)]
+        slopes = [p * sum(row) - h for h, p in zip(row, prob[at], strict=True)]
+        dx[at] = 0 if true == ignore else np.multiply(slopes, scale)
 
 
 def accuracy_forward(x, label, axis, top_k, ignore, correct, valid):

@@ -24,8 +24,6 @@ Array = Any
 
 # The value a max pooling window starts from, as Caffe's -FLT_MAX, in float64 nets too.
 LOWEST = -3.4028234663852886e38
-# SoftmaxWithLoss clamps probabilities here before the logarithm: Caffe's FLT_MIN.
-SMALLEST_PROBABILITY = 1.1754943508222875e-38
 
 
 # --- a formula for each element: elementwise.py -----------------------------------------------
@@ -229,7 +227,7 @@ def rank_lines(lines: Array, index: Array, workspace: Workspace) -> None:
     """
 
 
-# --- softmax and what reads labels: softmax.py, softmax_loss.py, accuracy.py -----------------
+# --- softmax and what reads labels: softmax.py, softmax_loss.py, infogain_loss.py, accuracy.py --
 # label: float array of N x spatial values in C order, read towards zero; ignore: an int or None.
 # A position is one place along all axes but `axis`; positions are numbered as the labels lie.
 
@@ -246,15 +244,39 @@ def find_bad_label(label: Array, classes: int, ignore: int | None) -> int:
     """The flat position of the first label outside 0 ... classes - 1 (NaN too) that is not ignored, or -1."""
 
 
-def softmax_loss_forward(prob: Array, label: Array, axis: int, ignore: int | None, workspace: Workspace) -> tuple:
-    """(sum of -log max(prob[label], SMALLEST_PROBABILITY), number of positions not ignored).
+def log_loss_forward(
+    prob: Array, label: Array, axis: int, ignore: int | None, smallest: float, workspace: Workspace
+) -> tuple:
+    """(sum of -log max(prob[label], smallest), number of positions not ignored).
 
     Labels must have been checked. Both come as 0-d arrays or numbers of the device, not transferred.
     """
 
 
-def softmax_loss_backward(prob: Array, label: Array, axis: int, ignore: int | None, dx: Array) -> None:
-    """dx = prob - (1 at the label), 0 at ignored positions.  dx must not be prob."""
+def softmax_loss_backward(prob: Array, label: Array, axis: int, ignore: int | None, scale: Array, dx: Array) -> None:
+    """dx = scale * (prob - (1 at the label)), 0 at ignored positions.  scale: 0-d.  dx must not be prob."""
+
+
+def infogain_loss_forward(
+    prob: Array, label: Array, matrix: Array, axis: int, ignore: int | None, smallest: float, workspace: Workspace
+) -> tuple:
+    """As log_loss_forward, of the sum of -matrix[label, k] * log max(prob[k], smallest) over the classes k.
+
+    matrix: (K, K) for K classes.
+    """
+
+
+def infogain_loss_backward(
+    prob: Array,
+    label: Array,
+    matrix: Array,
+    axis: int,
+    ignore: int | None,
+    scale: Array,
+    dx: Array,
+    workspace: Workspace,
+) -> None:
+    """dx[k] = scale * (prob[k] * (sum of matrix[label]) - matrix[label, k]), 0 at ignored positions.  scale: 0-d."""
 
 
 def accuracy_forward(

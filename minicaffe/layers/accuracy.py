@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from minicaffe.blob import Blob
-from minicaffe.errors import GraphError, ParamError, ShapeError
+from minicaffe.errors import GraphError, ParamError
 from minicaffe.layers.base import Blobs, Layer
-from minicaffe.layers.loss_layer import check_labels
+from minicaffe.layers.loss_layer import check_label_count, check_labels
 from minicaffe.layers.registry import register
 
 
@@ -38,11 +38,7 @@ class AccuracyLayer(Layer):
         x, label = bottom
         self.class_axis = self.axis(x, self.layer_param.accuracy_param.axis, "accuracy_param.axis")
         self.classes = x.shape[self.class_axis]
-        positions = x.count_between(0, self.class_axis) * x.count_between(self.class_axis + 1)
-        if label.count != positions:
-            text = f"bottom[1] {label.shape} holds {label.count} labels, must hold {positions}:"
-            text += f" one for each position of bottom[0] {x.shape} along all axes but {self.class_axis}"
-            raise self.error(ShapeError, text)
+        check_label_count(self, label, x, self.class_axis)
         if self.top_k > self.classes:
             text = f"is {self.top_k}, must be at most {self.classes}, the number of classes"
             raise self.error(ParamError, text, "accuracy_param.top_k")

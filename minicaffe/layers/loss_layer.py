@@ -1,4 +1,4 @@
-"""What losses and metrics share: a weighted scalar as top, labels that are checked before they are used."""
+"""What losses and metrics share: a weighted scalar as top, sums on the device, labels checked before they are used."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from minicaffe.backend import CPU
+from minicaffe.backend.formula import Formula
 from minicaffe.blob import DATA, Blob
 from minicaffe.errors import DataError, GraphError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
+from minicaffe.proto import caffe_pb2
 
 
 class LossLayer(Layer):
     """A layer whose top is a loss: a scalar, weighted 1 unless loss_weight says otherwise.
 
-    bottom[0]: predictions.  bottom[1]: labels or targets, of the same batch size; no gradient goes there.
+    bottom[0]: predictions.  bottom[1]: labels or targets, of the same batch size.
+    no_gradient: the bottoms that cannot have one; a flag on them is an error once backward runs.
+    Where Z below is 0 in Caffe, and the loss NaN, because nothing is there to count, the loss is 0.
     """
 
-    exact_bottom = 2
+    exact_bottom: ClassVar[int | None] = 2
     exact_top: ClassVar[int | None] = 1
     auto_top = True
-    not_forced = (1,)
+    not_forced: ClassVar[tuple[int, ...]] = (1,)
+    no_gradient: ClassVar[tuple[int, ...]] = (1,)
+    _class_numbers: Any = None
 
     def initialize(self, bottom: Blobs, top: Blobs) -> None:
         if not self.layer_param.loss_weight:
@@ -36,14 +42,78 @@ class LossLayer(Layer):
         top[0].reshape()
 
     def run_backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        for index in self.not_forced:
+        for index in self.no_gradient:
             if index < len(propagate_down) and propagate_down[index]:
-                text = f"cannot back-propagate to bottom[{index}], the labels"
-                raise self.error(GraphError, f"{text}: take it out of propagate_down", "propagate_down")
+                text = f"cannot back-propagate to bottom[{index}]: say false for it, also where force_backward asks for all"
+                raise self.error(GraphError, text, "propagate_down")
         super().run_backward(top, propagate_down, bottom)
 
+    def sums(self, formula: Formula, *arrays: Any, out: tuple = (), **numbers: float) -> tuple:
+        """Evaluate a formula for each element: its first results go into `out`, the others are summed.
 
-def check_labels(layer: Layer, labels: Blob, classes: int, ignore: int | None) -> None:
+        Returns the sums in float64: numbers, or 0-d arrays that stay on the device.
+        """
+        return self.kernels.elementwise_sums(formula, arrays, out, numbers, self.workspace)
+
+    def slope(self, top: Blobs, divisor: Any) -> Any:
+        """How fast the objective changes with the undivided sum: top[0].diff / divisor.
+
+        A 0-d array of the net's own type, on the device: nothing is transferred, nothing widened.
+        """
+        return (top[0].diff / divisor).astype(self.context.dtype)
+
+    def class_numbers(self, scores: Any) -> Any:
+        """0, 1, ... K - 1 for scores (N, K), in their type: what a formula compares labels with."""
+        if self._class_numbers is None or self._class_numbers.size != scores.shape[1]:
+            self._class_numbers = self.xp.arange(scores.shape[1], dtype=scores.dtype)
+        return self._class_numbers
+
+    def refuse_many_axes(self, bottom: Blobs) -> None:
+        """Raises ShapeError for more axes than num, channels, height and width, as Caffe does."""
+        for index, blob in enumerate(bottom):
+            if blob.num_axes > 4:
+                text = f"bottom[{index}] has the shape {blob.shape}, {self.type} takes at most 4 axes: put a Reshape"
+                raise self.error(ShapeError, f"{text} in front")
+
+
+class Normalization:
+    """What loss_param says: the label that counts nowhere, and Z, by which a sum over positions is divided.
+
+        FULL  all positions          VALID  those whose label is not ignored
+        BATCH_SIZE  outer            NONE  1
+
+    outer: the places along the axes before that of the classes.  Z is at least 1.
+    loss_param.normalization picks; where it is silent, normalize does: true is VALID, false is BATCH_SIZE.
+
+    ignore: loss_param.ignore_label or None.  mode: by name; `default` where both are silent.
+    Source: Caffe's softmax_loss_layer.cpp, get_normalizer.
+    """
+
+    def __init__(self, param: Any, default: str = "VALID") -> None:
+        self.ignore = param.ignore_label if param.HasField("ignore_label") else None
+        self.mode = default
+        if param.HasField("normalization"):
+            self.mode = caffe_pb2.LossParameter.NormalizationMode.Name(param.normalization)
+        elif param.HasField("normalize"):
+            self.mode = "VALID" if param.normalize else "BATCH_SIZE"
+
+    def divisor(self, outer: int, positions: int, valid: Any, xp: Any) -> Any:
+        """Z.  valid: the number of positions not ignored, perhaps still on the device."""
+        count = {"FULL": positions, "VALID": valid, "BATCH_SIZE": outer, "NONE": 1}[self.mode]
+        return max(1, count) if isinstance(count, int) else xp.maximum(count, 1)
+
+
+def check_label_count(layer: Layer, labels: Blob, scores: Blob, axis: int) -> int:
+    """The number of positions, all places along the axes of the scores but `axis`: each needs a label."""
+    positions = scores.count_between(0, axis) * scores.count_between(axis + 1)
+    if labels.count != positions:
+        text = f"bottom[1] {labels.shape} holds {labels.count} labels, must hold {positions}: one for"
+        text += f" each position of bottom[0] {scores.shape} along all axes but {axis}"
+        raise layer.error(ShapeError, text)
+    return positions
+
+
+def check_labels(layer: Layer, labels: Blob, classes: int, ignore: int | None = None) -> None:
     """Raises DataError for a label outside 0 ... classes - 1 that is not the ignored one.
 
     Labels fresh from the host are looked at there, which spares a GPU the wait. Call it before labels.data.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Blobs
-from minicaffe.layers.loss_layer import LossLayer, check_labels
+from minicaffe.layers.loss_layer import LossLayer, Normalization, check_label_count, check_labels
 from minicaffe.layers.registry import register
-from minicaffe.proto import caffe_pb2
+
+# Caffe's FLT_MIN, in float64 nets too.
+SMALLEST_PROBABILITY = 1.1754943508222875e-38
 
 
 @register("SoftmaxWithLoss")
@@ -23,9 +24,7 @@ class SoftmaxWithLossLayer(LossLayer):
     with the same first axis.  top[0]: the loss, a scalar.  top[1], optional: p, the shape of x, without a gradient.
 
     softmax_param.axis (default 1): the axis of the classes.  loss_param.ignore_label (default none): positions
-    with this label count nowhere.  loss_param.normalization picks Z, which is at least 1:
-    FULL outer * inner, VALID (default) the positions not ignored, BATCH_SIZE outer, NONE 1;
-    loss_param.normalize, the older form: true is VALID, false is BATCH_SIZE.
+    with this label count nowhere.  loss_param.normalization (VALID), normalize: Z, see Normalization.
     Source: Caffe's softmax_loss_layer.cpp.
     """
 
@@ -34,53 +33,41 @@ class SoftmaxWithLossLayer(LossLayer):
     max_top = 2
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        param = self.layer_param.loss_param
-        self.ignore = param.ignore_label if param.HasField("ignore_label") else None
-        self.normalization = normalization_of(param)
+        self.normalization = Normalization(self.layer_param.loss_param)
         # The second top is the layer's own memory of the probabilities, as in Caffe.
         self.prob = top[1] if len(top) > 1 else self.new_like_top()
         self.divisor: Any = 1
 
+    def find_class_axis(self, bottom: Blobs) -> int:
+        return self.axis(bottom[0], self.layer_param.softmax_param.axis, "softmax_param.axis")
+
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
-        self.class_axis = self.axis(bottom[0], self.layer_param.softmax_param.axis, "softmax_param.axis")
+        self.class_axis = self.find_class_axis(bottom)
         self.outer = bottom[0].count_between(0, self.class_axis)
-        self.positions = self.outer * bottom[0].count_between(self.class_axis + 1)
-        if bottom[1].count != self.positions:
-            text = f"bottom[1] {bottom[1].shape} holds {bottom[1].count} labels, must hold {self.positions}: one for"
-            raise self.error(
-                ShapeError, f"{text} each position of bottom[0] {bottom[0].shape} but axis {self.class_axis}"
-            )
+        self.positions = check_label_count(self, bottom[1], bottom[0], self.class_axis)
         self.prob.reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         if not self.positions:
             top[0].data.fill(0)
             return
-        check_labels(self, bottom[1], bottom[0].shape[self.class_axis], self.ignore)
-        x, label, prob = bottom[0].data, bottom[1].data, self.prob.data
-        self.kernels.softmax_forward(x, self.class_axis, prob, self.workspace)
-        total, valid = self.kernels.softmax_loss_forward(prob, label, self.class_axis, self.ignore, self.workspace)
-        self.divisor = self.normalizer(valid)
+        check_labels(self, bottom[1], bottom[0].shape[self.class_axis], self.normalization.ignore)
+        self.kernels.softmax_forward(bottom[0].data, self.class_axis, self.prob.data, self.workspace)
+        total, valid = self.total_loss(bottom)
+        self.divisor = self.normalization.divisor(self.outer, self.positions, valid, self.xp)
         top[0].data[...] = total / self.divisor
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        if not propagate_down[0] or not self.positions:
-            return
-        dx = bottom[0].diff
-        self.kernels.softmax_loss_backward(self.prob.data, bottom[1].data, self.class_axis, self.ignore, dx)
-        # Still a 0-d array of the device, of dx's own type: nothing is transferred, nothing widened.
-        dx *= (top[0].diff / self.divisor).astype(dx.dtype)
+        if propagate_down[0] and self.positions:
+            self.gradient(bottom, self.slope(top, self.divisor))
 
-    def normalizer(self, valid: Any) -> Any:
-        """Z.  valid: the number of positions not ignored, on the device."""
-        counts = {"FULL": self.positions, "BATCH_SIZE": self.outer, "NONE": 1}
-        # At least 1, so that a batch without a counted label has loss 0, not NaN.
-        return max(1, counts[self.normalization]) if self.normalization in counts else self.xp.maximum(valid, 1)
+    def total_loss(self, bottom: Blobs) -> tuple[Any, Any]:
+        """(the sum of all losses, the number of positions that count), on the device."""
+        prob, label, ignore = self.prob.data, bottom[1].data, self.normalization.ignore
+        return self.kernels.log_loss_forward(prob, label, self.class_axis, ignore, SMALLEST_PROBABILITY, self.workspace)
 
-
-def normalization_of(param: Any) -> str:
-    """The mode by name; `normalize` speaks only where `normalization` is silent."""
-    if param.HasField("normalization") or not param.HasField("normalize"):
-        return caffe_pb2.LossParameter.NormalizationMode.Name(param.normalization)
-    return "VALID" if param.normalize else "BATCH_SIZE"
+    def gradient(self, bottom: Blobs, slope: Any) -> None:
+        """dx = slope * the gradient of the sum of all losses."""
+        prob, label, ignore = self.prob.data, bottom[1].data, self.normalization.ignore
+        self.kernels.softmax_loss_backward(prob, label, self.class_axis, ignore, slope, bottom[0].diff)

@@ -12,6 +12,7 @@ from minicaffe.backend.cpu.dropout import dropout_mask
 from minicaffe.backend.cpu.elementwise import elementwise
 from minicaffe.backend.cpu.elementwise_sums import elementwise_sums
 from minicaffe.backend.cpu.im2col import col2im, im2col
+from minicaffe.backend.cpu.infogain_loss import infogain_loss_backward, infogain_loss_forward
 from minicaffe.backend.cpu.labels import find_bad_label
 from minicaffe.backend.cpu.lstm_unit import lstm_unit_backward, lstm_unit_forward
 from minicaffe.backend.cpu.matmul import matmul
@@ -31,7 +32,7 @@ from minicaffe.backend.cpu.ranking import rank_lines
 from minicaffe.backend.cpu.rows import add_rows, find_bad_row, take_rows
 from minicaffe.backend.cpu.reduce import sum_to
 from minicaffe.backend.cpu.softmax import softmax_backward, softmax_forward
-from minicaffe.backend.cpu.softmax_loss import softmax_loss_backward, softmax_loss_forward
+from minicaffe.backend.cpu.softmax_loss import log_loss_forward, softmax_loss_backward
 from minicaffe.backend.cpu.update import regularize, sgd_update
 
 __all__ = [
@@ -50,8 +51,11 @@ __all__ = [
     "find_bad_label",
     "find_bad_row",
     "im2col",
+    "infogain_loss_backward",
+    "infogain_loss_forward",
     "lstm_unit_backward",
     "lstm_unit_forward",
+    "log_loss_forward",
     "matmul",
     "max_pool_backward",
     "max_pool_backward_index",
@@ -63,7 +67,6 @@ __all__ = [
     "softmax_backward",
     "softmax_forward",
     "softmax_loss_backward",
-    "softmax_loss_forward",
     "stochastic_pool_forward",
     "stochastic_pool_test",
     "sum_to",

@@ -12,6 +12,7 @@ from minicaffe.backend.gpu.dropout import dropout_mask
 from minicaffe.backend.gpu.elementwise import elementwise
 from minicaffe.backend.gpu.elementwise_sums import elementwise_sums
 from minicaffe.backend.gpu.im2col import col2im, im2col
+from minicaffe.backend.gpu.infogain_loss import infogain_loss_backward, infogain_loss_forward
 from minicaffe.backend.gpu.labels import find_bad_label
 from minicaffe.backend.gpu.lstm_unit import lstm_unit_backward, lstm_unit_forward
 from minicaffe.backend.gpu.matmul import matmul
@@ -29,7 +30,7 @@ from minicaffe.backend.gpu.ranking import rank_lines
 from minicaffe.backend.gpu.rows import add_rows, find_bad_row, take_rows
 from minicaffe.backend.gpu.reduce import sum_to
 from minicaffe.backend.gpu.softmax import softmax_backward, softmax_forward
-from minicaffe.backend.gpu.softmax_loss import softmax_loss_backward, softmax_loss_forward
+from minicaffe.backend.gpu.softmax_loss import log_loss_forward, softmax_loss_backward
 from minicaffe.backend.gpu.update import regularize, sgd_update
 
 __all__ = [
@@ -48,8 +49,11 @@ __all__ = [
     "find_bad_label",
     "find_bad_row",
     "im2col",
+    "infogain_loss_backward",
+    "infogain_loss_forward",
     "lstm_unit_backward",
     "lstm_unit_forward",
+    "log_loss_forward",
     "matmul",
     "max_pool_backward",
     "max_pool_backward_index",
@@ -61,7 +65,6 @@ __all__ = [
     "softmax_backward",
     "softmax_forward",
     "softmax_loss_backward",
-    "softmax_loss_forward",
     "stochastic_pool_forward",
     "stochastic_pool_test",
     "sum_to",

@@ -1,0 +1,58 @@
+"""InfogainLoss: every position weighs the logarithms of all its probabilities by its label's row of a matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minicaffe.backend import layout
+from minicaffe.backend.cpu.labels import label_index
+from minicaffe.backend.workspace import Workspace
+
+
+def infogain_loss_forward(
+    prob: np.ndarray,
+    label: np.ndarray,
+    matrix: np.ndarray,
+    axis: int,
+    ignore: int | None,
+    smallest: float,
+    workspace: Workspace,
+) -> tuple[float, int]:
+    index, valid = label_index(label, prob.shape, axis, ignore)
+    terms = np.maximum(prob, prob.dtype.type(smallest), out=workspace.like(prob, "kernel:terms"))
+    np.log(terms, out=terms)
+    terms *= label_rows(matrix, index, axis, prob, workspace)
+    if valid is None:
+        return -float(terms.sum(dtype=np.float64)), label.size
+    np.copyto(terms, 0, where=~valid)
+    return -float(terms.sum(dtype=np.float64)), int(np.count_nonzero(valid))
+
+
+def infogain_loss_backward(
+    prob: np.ndarray,
+    label: np.ndarray,
+    matrix: np.ndarray,
+    axis: int,
+    ignore: int | None,
+    scale: np.ndarray,
+    dx: np.ndarray,
+    workspace: Workspace,
+) -> None:
+    index, valid = label_index(label, prob.shape, axis, ignore)
+    np.multiply(prob, matrix.sum(axis=1)[index], out=dx)
+    dx -= label_rows(matrix, index, axis, prob, workspace)
+    dx *= scale
+    if valid is not None:
+        np.copyto(dx, 0, where=~valid)
+
+
+def label_rows(matrix: np.ndarray, index: np.ndarray, axis: int, prob: np.ndarray, workspace: Workspace) -> np.ndarray:
+    """matrix[label, k] for each position and class k, as scratch memory in the order of prob."""
+    classes = len(matrix)
+    k = np.arange(classes).reshape((classes, *[1] * (prob.ndim - 1 - axis)))
+    place = np.add(index * classes, k, out=workspace.like(prob, "kernel:place", np.intp))
+    rows = workspace.like(prob, "kernel:rows")
+    in_memory = layout.batch_last if layout.order_of(prob) == layout.BATCH_INNERMOST else np.asarray
+    # The labels are checked already; any mode but "raise" writes into `out` itself.
+    np.take(matrix, in_memory(place), out=in_memory(rows), mode="clip")
+    return rows
