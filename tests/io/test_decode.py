@@ -175,5 +175,5 @@ def test_files_that_are_missing_or_no_image_are_told(tmp_path):
         load_image_file(tmp_path / "text.png")
     with pytest.raises(FileError, match=r"a\\xe4\.png: cannot be read: no such file or directory"):
         load_image_file(os.fsencode(tmp_path) + b"/a\xe4.png")
-    with pytest.raises(FileError, match=r"cannot be the name of a file: .*null"):
+    with pytest.raises(FileError, match=r"cannot be the name of a file: it has a zero byte"):
         load_image_file(b"a\0b")
