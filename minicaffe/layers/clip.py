@@ -13,9 +13,8 @@ from minicaffe.layers.registry import register
 
 @formula
 def clip(xp, x, *, low, high):
-    # Neither comparison holds for NaN, which becomes low, as std::max and std::min make it.
-    below_high = xp.where(x < high, x, high)
-    return xp.where((x == x) & (below_high > low), below_high, low)
+    # NaN, which equals nothing, becomes low, as std::max and std::min make it.
+    return xp.where(x == x, xp.maximum(xp.minimum(x, high), low), low)
 
 
 @formula
