@@ -1,0 +1,325 @@
+"""Rows of the layers that begin a net: what they give is counted out here, one number at a time."""
+
+from io import BytesIO
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hdf5_kit import write_file, write_list, write_numbered
+from layer_table import SHAPE, Case, Refusal, Row, no_blob
+from PIL import Image
+
+from minicaffe.errors import DataError, FileError, FormatError, GraphError, ParamError, ShapeError
+from minicaffe.io.database import create_database
+from minicaffe.io.datum import make_datum
+from minicaffe.proto import caffe_pb2
+from minicaffe.proto.caffe_pb2 import TEST
+
+RECORDS = 5
+
+
+def case(settings, tops=1, **options):
+    """A case of a layer without bottoms."""
+    return Case(settings, no_blob, tops, **options)
+
+
+def each_top(count, tops):
+    """What each top is given of a repeated field: one for all, or one each."""
+    return [count[0 if len(count) == 1 else i] for i in range(tops)]
+
+
+# --- Data -------------------------------------------------------------------------------------------
+
+
+def pixel(i, c, h, w, shape=SHAPE):
+    return (7 * i + (c * shape[1] + h) * shape[2] + w) % 256
+
+
+def image(i, shape=SHAPE):
+    return np.array([pixel(i, *place, shape) for place in np.ndindex(shape)], np.uint8).reshape(shape)
+
+
+def database(fields="batch_size: 2", more="", kind="lmdb", records=None):
+    """Settings of a Data layer on a new database, of RECORDS images unless other records are given."""
+    records = [make_datum(image(i), 10 + i) for i in range(RECORDS)] if records is None else records
+
+    def settings(folder):
+        pytest.importorskip("plyvel" if kind == "leveldb" else "lmdb")
+        path = folder / f"db{len(list(folder.iterdir()))}"
+        with create_database(path, kind) as writer:
+            for i, record in enumerate(records):
+                writer.put(b"%03d" % i, record)
+        return f'data_param {{ source: "{path}" backend: {kind.upper()} {fields} }} {more}'
+
+    return settings
+
+
+def png():
+    """A Datum that holds an image file."""
+    file = BytesIO()
+    Image.new("RGB", (4, 5)).save(file, "png")
+    return caffe_pb2.Datum(data=file.getvalue(), encoded=True).SerializeToString()
+
+
+def records_in_order(param, bottoms, blobs):
+    """The first batch: cropped in the middle, the mean taken off, scaled."""
+    transform, (channels, height, width) = param.transform_param, SHAPE
+    size, batch = transform.crop_size, param.data_param.batch_size
+    top = (height - size) // 2 if size else 0
+    left = (width - size) // 2 if size else 0
+    y = np.empty((batch, channels, size or height, size or width))
+    means = each_top(transform.mean_value or [0], channels)
+    for n, c, h, w in np.ndindex(y.shape):
+        y[n, c, h, w] = (pixel(n % RECORDS, c, top + h, left + w) - means[c]) * transform.scale
+    return [y, [10 + n % RECORDS for n in range(batch)]][: len(param.top)]
+
+
+def database_refusal(kind, field, words, fields="batch_size: 2", more="", **options):
+    settings = options.pop("settings", None) or database(fields, more, **options)
+    return Refusal(settings, [], kind, field, words, tops=2)
+
+
+BOTH = 'top: "data" top: "label"'
+FORCED = "transform_param { force_color: true force_gray: true }"
+NO_IMAGE = caffe_pb2.Datum(data=b"no image", encoded=True).SerializeToString()
+NO_CHANNEL = caffe_pb2.Datum(channels=0, height=2, width=2, data=b"").SerializeToString()
+SHORT = caffe_pb2.Datum(channels=1, height=2, width=2, data=b"abc").SerializeToString()
+SOURCE = "data_param.source"
+
+DATA = Row(
+    cases=(
+        case(database(more=BOTH), 2),
+        case(database("batch_size: 12", more=BOTH, kind="leveldb"), 2),
+        case(database("batch_size: 3 prefetch: 1", f"{BOTH} transform_param {{ scale: 0.5 mean_value: 3 }}"), 2),
+        case(database(more='top: "data" transform_param { crop_size: 3 mean_value: [1, 2, 3] }'), phase=TEST),
+        case(database(more="transform_param { crop_size: 3 mirror: true }"), compared=False),
+    ),
+    reference=records_in_order,
+    gradient=None,
+    # It has no bottoms to follow; batch_size is in the cases.
+    batches=(),
+    refused=(
+        database_refusal(ParamError, "data_param.batch_size", ("is 0",), ""),
+        database_refusal(ParamError, "data_param.prefetch", ("is 0",), "batch_size: 2 prefetch: 0"),
+        database_refusal(ShapeError, "data_param.batch_size", ("4294967295", "INT_MAX"), "batch_size: 4294967295"),
+        database_refusal(
+            FileError,
+            SOURCE,
+            ("/no/such", "no such folder"),
+            settings='data_param { source: "/no/such" backend: LMDB batch_size: 2 }',
+        ),
+        database_refusal(
+            FormatError,
+            SOURCE,
+            ("is not a LevelDB", "set backend: LMDB"),
+            settings=lambda folder: database()(folder).replace("LMDB", "LEVELDB"),
+        ),
+        database_refusal(DataError, SOURCE, ("is empty",), records=[]),
+        database_refusal(FormatError, SOURCE, ("b'000'",), records=[b"\xff\xff"]),
+        database_refusal(DataError, SOURCE, ("b'000'", "has 3 bytes", "need 4"), records=[SHORT]),
+        database_refusal(DataError, SOURCE, ("b'000'", "no image"), records=[NO_IMAGE]),
+        database_refusal(DataError, SOURCE, ("b'000'", "has channels 0"), records=[NO_CHANNEL]),
+        database_refusal(
+            ParamError, "transform_param.force_color", ("so is force_gray",), more=FORCED, records=[png()]
+        ),
+        database_refusal(
+            ShapeError,
+            "transform_param.crop_size",
+            ("is 6", "3 x 4 x 5"),
+            more="transform_param { crop_size: 6 }",
+        ),
+        database_refusal(
+            ParamError,
+            "transform_param.mean_value",
+            ("is given 2 times", "3 channels"),
+            more="transform_param { mean_value: [1, 2] }",
+        ),
+        database_refusal(
+            ParamError,
+            "transform_param.mean_file",
+            ("stands beside mean_value",),
+            more='transform_param { mean_value: 1 mean_file: "m" }',
+        ),
+    ),
+)
+
+# --- DummyData and Input ----------------------------------------------------------------------------
+
+CONSTANT = "data_filler { value: 3 }"
+LEGACY = "num: 2 channels: 3 height: 4"
+
+
+def dummy(fields):
+    return f"dummy_data_param {{ {fields} }}"
+
+
+def constants(param, bottoms, blobs):
+    p = param.dummy_data_param
+    tops = len(param.top)
+    legacy = [each_top(sizes, tops) for sizes in (p.num, p.channels, p.height, p.width) if len(sizes)]
+    shapes = zip(*legacy, strict=True) if legacy else [shape.dim for shape in each_top(p.shape, tops)]
+    fillers = each_top(p.data_filler or [caffe_pb2.FillerParameter()], tops)
+    return [np.full(tuple(shape), filler.value) for shape, filler in zip(shapes, fillers, strict=True)]
+
+
+def dummy_refusal(kind, field, words, fields):
+    return Refusal(dummy(fields), [], kind, f"dummy_data_param.{field}", words, tops=3)
+
+
+DUMMY_DATA = Row(
+    cases=(
+        case(f'top: "a" {dummy("shape { dim: [2, 3, 4, 5] }")}'),
+        case(f"{BOTH} {dummy(f'shape {{ dim: [17, 3, 4, 5] }} shape {{ }} {CONSTANT}')}", 2),
+        case(f"{BOTH} {dummy(f'num: [2, 20] channels: 3 height: [4, 1] width: 5 {CONSTANT} data_filler {{ }}')}", 2),
+        case(dummy('shape { dim: [2, 3, 4, 5] } data_filler { type: "gaussian" }'), compared=False),
+    ),
+    reference=constants,
+    gradient=None,
+    # It has no bottoms to follow; the sizes are in the cases.
+    batches=(),
+    refused=(
+        dummy_refusal(ParamError, "shape", ("given 0 times", "3 tops"), ""),
+        dummy_refusal(ParamError, "shape", ("given 2 times", "3 tops"), "shape { dim: 2 } shape { dim: 2 }"),
+        dummy_refusal(ParamError, "height", ("Both shape and legacy fields",), "shape { dim: 2 } height: 2"),
+        dummy_refusal(ParamError, "width", ("given 0 times",), LEGACY),
+        dummy_refusal(ParamError, "width", ("given 2 times",), f"{LEGACY} width: [5, 6]"),
+        dummy_refusal(ParamError, "data_filler", ("given 2 times",), f"shape {{ dim: 2 }} {CONSTANT} {CONSTANT}"),
+        dummy_refusal(ParamError, "data_filler", ('"oops"',), 'shape { dim: 2 } data_filler { type: "oops" }'),
+        dummy_refusal(ShapeError, "shape", ("top[0] empty", "(2, 0)"), "shape { dim: [2, 0] }"),
+        dummy_refusal(ShapeError, "num", ("top[0] empty",), f"{LEGACY} width: 0"),
+        dummy_refusal(ShapeError, "shape", ("is 2 -3", "negative"), "shape { dim: [2, -3] }"),
+        dummy_refusal(ShapeError, "shape", ("100000 100000", "INT_MAX"), "shape { dim: [100000, 100000] }"),
+        Refusal(dummy("shape { dim: 2 }"), [(2,)], GraphError, "", ("takes 0 bottom", "it has 1")),
+    ),
+)
+
+
+def zeros(param, bottoms, blobs):
+    shapes = each_top(param.input_param.shape, len(param.top))
+    return [np.zeros(tuple(shape.dim)) for shape in shapes]
+
+
+INPUT = Row(
+    cases=(
+        case(f"{BOTH} input_param {{ shape {{ dim: [17, 3, 4, 5] }} }}", 2),
+        case(f"{BOTH} input_param {{ shape {{ dim: [2, 3] }} shape {{ }} }}", 2),
+    ),
+    reference=zeros,
+    gradient=None,
+    # The program shapes its tops.
+    batches=(),
+    refused=(
+        Refusal(
+            "input_param { shape { dim: 2 } shape { dim: 2 } }",
+            [],
+            ParamError,
+            "input_param.shape",
+            ("given 2 times", "3 tops"),
+            tops=3,
+        ),
+        Refusal(
+            "input_param { shape { dim: [2, -1] } }",
+            [],
+            ShapeError,
+            "input_param.shape[0]",
+            ("is 2 -1", "negative"),
+        ),
+        Refusal("", [(2,)], GraphError, "", ("takes 0 bottom", "it has 1")),
+    ),
+)
+
+# --- HDF5Data ---------------------------------------------------------------------------------------
+
+
+def hdf5(*sizes, batch_size=2, fields="", more=BOTH):
+    """Settings of an HDF5Data layer on new files of so many rows each."""
+
+    def settings(folder):
+        source = write_list(folder, *write_numbered(folder, sizes, SHAPE))
+        return f'{more} hdf5_data_param {{ source: "{source}" batch_size: {batch_size} {fields} }}'
+
+    return settings
+
+
+def rows_in_order(param, bottoms, blobs):
+    """The first batch: row after row, of one file after the other."""
+    tops = []
+    for name in param.top:
+        rows = []
+        for path in Path(param.hdf5_data_param.source).read_text().split():
+            with h5py.File(path, "r") as file:
+                rows += [file[name][i].astype(float) for i in range(len(file[name]))]
+        tops.append(np.stack([rows[n % len(rows)] for n in range(param.hdf5_data_param.batch_size)]))
+    return tops
+
+
+def hdf5_refusal(kind, words, field="hdf5_data_param.source", settings=None, **arrays):
+    """What an HDF5Data layer on one file of these arrays must refuse, or one of other settings."""
+
+    def one_file(folder):
+        source = write_list(folder, write_file(folder / "a.h5", **arrays))
+        return f'{BOTH} hdf5_data_param {{ source: "{source}" batch_size: 2 }}'
+
+    return Refusal(settings or one_file, [], kind, field, words, tops=2)
+
+
+def other_rows(folder):
+    """The second file's rows are of another shape."""
+    settings = hdf5(2, 2)(folder)
+    write_file(folder / "1.h5", data=np.zeros((2, 3, 4, 6)), label=np.zeros(2))
+    return settings
+
+
+def listing(*names):
+    return lambda folder: f'{BOTH} hdf5_data_param {{ source: "{write_list(folder, *names)}" batch_size: 2 }}'
+
+
+THREE = np.zeros(3)
+
+HDF5_DATA = Row(
+    cases=(
+        case(hdf5(RECORDS), 2),
+        case(hdf5(3, 1, 2, batch_size=17), 2),
+        case(hdf5(2, 3, batch_size=3, more='top: "label"')),
+        case(hdf5(2, 3, batch_size=3, fields="shuffle: true"), 2, compared=False),
+    ),
+    reference=rows_in_order,
+    gradient=None,
+    # It has no bottoms to follow; batch_size is in the cases.
+    batches=(),
+    refused=(
+        hdf5_refusal(ParamError, ("is 0", "1 or more"), "hdf5_data_param.batch_size", hdf5(2, batch_size=0)),
+        hdf5_refusal(
+            ParamError,
+            ("does not transform data",),
+            "transform_param",
+            hdf5(2, more=f"{BOTH} transform_param {{ scale: 2 }}"),
+        ),
+        hdf5_refusal(
+            ShapeError, ("2147483647 3 4 5", "INT_MAX"), "hdf5_data_param.batch_size", hdf5(2, batch_size=2**31 - 1)
+        ),
+        hdf5_refusal(ParamError, ("is empty",), settings="hdf5_data_param { batch_size: 2 }"),
+        hdf5_refusal(
+            FileError,
+            ("/no/such: cannot be read",),
+            settings='hdf5_data_param { source: "/no/such" batch_size: 2 }',
+        ),
+        hdf5_refusal(DataError, ("list.txt: is empty", "at least 1 HDF5 file name"), settings=listing()),
+        hdf5_refusal(FileError, ("/no/such: no such file",), settings=listing("/no/such")),
+        hdf5_refusal(FormatError, (f"{__file__}: is no HDF5 file",), settings=listing(__file__)),
+        hdf5_refusal(DataError, ('no dataset "label"', "did you mean labels?"), data=THREE, labels=THREE),
+        hdf5_refusal(DataError, ('"label" is a group',), **{"data": THREE, "label/x": THREE}),
+        hdf5_refusal(ShapeError, ('"label" has no axis',), data=THREE, label=3.0),
+        hdf5_refusal(ShapeError, ('"label" has 2 rows', '"data" has 3'), data=THREE, label=np.zeros(2)),
+        hdf5_refusal(ShapeError, ('"data" has no rows',), data=np.zeros(0), label=np.zeros(0)),
+        hdf5_refusal(DataError, ('"label" is of class ENUM',), data=THREE, label=np.zeros(3, bool)),
+        hdf5_refusal(DataError, ('"label" is of class STRING',), data=THREE, label=["a", "b", "c"]),
+        hdf5_refusal(DataError, ("is of class COMPOUND",), data=THREE, label=np.zeros(3, [("x", "f4")])),
+        hdf5_refusal(ShapeError, ("1.h5", '"data" has shape (3, 4, 6)', "(3, 4, 5)"), settings=other_rows),
+        Refusal(hdf5(2, more=""), [], GraphError, "", ("at least 1 top", "it has 0"), tops=0),
+        Refusal(hdf5(2), [(2,)], GraphError, "", ("takes 0 bottom", "it has 1"), tops=2),
+    ),
+)
+
+ROWS = {"Data": DATA, "DummyData": DUMMY_DATA, "HDF5Data": HDF5_DATA, "Input": INPUT}
