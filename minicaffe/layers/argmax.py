@@ -1,0 +1,86 @@
+"""ArgMax: where the greatest values are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicaffe.errors import GraphError, ParamError
+from minicaffe.layers.base import Blobs, Layer
+from minicaffe.layers.registry import register
+
+
+@register("ArgMax")
+class ArgMaxLayer(Layer):
+    """The places of the top_k greatest values, or the values, greatest first; of equal ones the later place first.
+
+    NaN counts as greater than any number. There is no gradient.
+
+    With axis: bottom[0]: x.  top[0]: the shape of x, `axis` top_k long: places along the axis, as floats; with
+    out_max_val the values instead.
+    Without axis: bottom[0]: x (N, ...), each item read as one line of K values.  top[0]: (N, 1, top_k), places in
+    the line; with out_max_val (N, 2, top_k), places and then values; followed by as many axes of 1 as x has beyond
+    three.
+
+    argmax_param: axis (none; negative ones count from the end), top_k (1), out_max_val (false).
+    Source: Caffe's argmax_layer.cpp.
+    """
+
+    exact_bottom = 1
+    exact_top = 1
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        param = self.layer_param.argmax_param
+        self.top_k, self.out_max_val, self.along_axis = param.top_k, param.out_max_val, param.HasField("axis")
+        if not self.top_k:
+            raise self.error(ParamError, "is 0: top k must not be less than 1", "argmax_param.top_k")
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        x = bottom[0]
+        if self.along_axis:
+            self.ranked = self.axis(x, self.layer_param.argmax_param.axis, "argmax_param.axis")
+            length, what = x.shape[self.ranked], f"axis {self.ranked}"
+            shape = (*x.shape[: self.ranked], self.top_k, *x.shape[self.ranked + 1 :])
+        else:
+            items = x.shape[self.axis(x, 0, "argmax_param.axis")]
+            length, what = x.count_between(1), "an item"
+            shape = (items, 2 if self.out_max_val else 1, self.top_k, *[1] * (x.num_axes - 3))
+        if self.top_k > length:
+            text = f"is {self.top_k}: top k must be less than or equal to the number of values, {length} along {what}"
+            raise self.error(ParamError, text, "argmax_param.top_k")
+        top[0].reshape(*shape)
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        x, y = bottom[0].data, top[0].data
+        # Backwards, so that the first of equals is the one with the larger place.
+        lines, length = self.reversed_lines(x)
+        index = self.workspace.array("argmax:index", (len(lines), self.top_k), np.int64)
+        self.kernels.rank_lines(lines, index, self.workspace)
+        values = self.xp.take_along_axis(lines, index, axis=1) if self.out_max_val else None
+        places = self.xp.subtract(length - 1, index, out=index)
+        if self.along_axis:
+            out = self.xp.moveaxis(y, self.ranked, -1)
+            out[...] = (places if values is None else values).reshape(out.shape)
+            return
+        for row, result in enumerate((places, values) if self.out_max_val else (places,)):
+            y[:, row].reshape(result.shape)[...] = result
+
+    def reversed_lines(self, x: Any) -> tuple[Any, int]:
+        """(what is ranked, (lines, length) in C order, each line back to front; the length)."""
+        if not self.along_axis:
+            lines = self.workspace.array("argmax:lines", x.shape, x.dtype)
+            backwards = (slice(None),) + (slice(None, None, -1),) * (x.ndim - 1)
+            lines[...] = x[backwards]
+            length = x.size // max(1, len(x))
+        else:
+            length = x.shape[self.ranked]
+            around = x.shape[: self.ranked] + x.shape[self.ranked + 1 :]
+            lines = self.workspace.array("argmax:lines", (*around, length), x.dtype)
+            self.xp.moveaxis(lines, -1, self.ranked)[...] = self.xp.flip(x, self.ranked)
+        return lines.reshape(-1 if lines.size else 0, length), length
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        text = "ArgMax has no gradient, its backward pass is not implemented"
+        raise self.error(GraphError, f"{text}: set propagate_down: false in it, or leave it out of this net")
