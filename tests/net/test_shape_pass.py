@@ -16,6 +16,9 @@ SMALL = 300_000  # bytes
 
 # Their memory does not come of shapes: what they read while they are set up they keep.
 READS = {
+    "Data": "its database's first item",
+    "ImageData": "its list, and the first image",
+    "WindowData": "its list of windows",
     "HDF5Data": "its first file",
     "InfogainLoss": "the matrix, where a file holds it",
     "Python": "what the user's setup writes",
