@@ -9,6 +9,7 @@ Numbers are converted to the type that is asked for, by the HDF5 library; what i
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -57,7 +58,9 @@ def _image(arrays: Mapping[str, np.ndarray]) -> memoryview:
     """The bytes of a file. Made in memory: on a full disk the library would fail only as the file is closed."""
     import h5py
 
-    with h5py.File("image", "w", driver="core", backing_store=False, libver="earliest") as file:
+    # Files in memory are told apart by their names, in all threads of a process.
+    name = f"in memory {secrets.token_hex(8)}"
+    with h5py.File(name, "w", driver="core", backing_store=False, libver="earliest") as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=array)
         file.flush()
@@ -137,9 +140,8 @@ def _values(dataset: Any, dtype: Any) -> np.ndarray:
         values = np.empty(dataset.shape, dtype)
     # NumPy's word for sizes beyond any memory.
     except (MemoryError, ValueError) as error:
-        size = np.dtype(dtype).itemsize
-        sizes = " x ".join(map(str, dataset.shape))
-        text = f'dataset "{dataset.name.lstrip("/")}" of {sizes} values of {size} bytes does not fit into memory; split the file'
-        raise ShapeError(text) from error
+        name, sizes = dataset.name.lstrip("/"), " x ".join(map(str, dataset.shape))
+        text = f'dataset "{name}" of {sizes} values of {np.dtype(dtype).itemsize} bytes does not fit into memory'
+        raise ShapeError(f"{text}; split the file") from error
     dataset.id.read(h5s.ALL, h5s.ALL, values)
     return values

@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 
 import h5py
 import numpy as np
@@ -171,6 +172,24 @@ def test_an_empty_file_and_one_that_is_replaced(tmp_path):
     with h5py.File(path, "r") as file:
         assert list(file) == ["x"]
     assert os.listdir(tmp_path) == ["out.h5"]
+
+
+def test_threads_write_at_the_same_time(tmp_path, monkeypatch):
+    """While one file is being made, so is another."""
+    inner = tmp_path / "inner.h5"
+
+    create = h5py.File.create_dataset
+
+    def create_dataset(file, name, data):
+        if name == "slow":
+            thread = threading.Thread(target=write_datasets, args=(inner, {"x": data}))
+            thread.start()
+            thread.join(10)
+        return create(file, name, data=data)
+
+    monkeypatch.setattr(h5py.File, "create_dataset", create_dataset)
+    write_datasets(tmp_path / "outer.h5", {"slow": np.ones(3)})
+    assert read_shapes(inner, ["x"]) == read_shapes(tmp_path / "outer.h5", ["slow"]) == [(3,)]
 
 
 def test_what_cannot_be_written_leaves_the_old_file(tmp_path):
