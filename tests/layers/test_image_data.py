@@ -5,13 +5,13 @@ import time
 
 import numpy as np
 import pytest
-from harness import check_rejected, make_layer
+from harness import make_layer
 from numpy.testing import assert_array_equal
 from PIL import Image
 from watch import wait_for
 
 from minicaffe import log
-from minicaffe.errors import DataError, FileError, FormatError, GraphError, MinicaffeError, ParamError, ShapeError
+from minicaffe.errors import DataError, FileError, FormatError, MinicaffeError
 from minicaffe.io.resize import resize
 from minicaffe.net.net import Net
 from minicaffe.proto.caffe_pb2 import TEST, TRAIN
@@ -161,21 +161,6 @@ def test_cropped_or_resized_they_fit_into_one_batch(layer, mixed, settings, size
     assert_array_equal(data, np.broadcast_to(np.arange(4).reshape(4, 1, 1, 1), (4, 3, *size)))
 
 
-def test_else_they_do_not(prototxt, mixed, tmp_path):
-    error = check_rejected(
-        prototxt(3), [], ShapeError, "image_data_param.source", f"{tmp_path}/1.png ({tmp_path}/list.txt:2) gives",
-        "3 x 6 x 6 (C x H x W), the first of its batch, ", f"{tmp_path}/0.png ({tmp_path}/list.txt:1), 3 x 4 x 5;",
-        tops=2, act=lambda run: run.forward(),
-    )  # fmt: skip
-    assert "make all alike, or set transform_param.crop_size" in str(error)
-
-
-def test_an_image_smaller_than_the_crop_is_named(prototxt, mixed, tmp_path):
-    text = prototxt(2, "transform_param { crop_size: 5 }")
-    words = f"is 5, larger than {tmp_path}/0.png ({tmp_path}/list.txt:1) of 3 x 4 x 5"
-    check_rejected(text, [], ShapeError, "transform_param.crop_size", words, tops=2)
-
-
 # --- shuffling, and going on exactly --------------------------------------------------------------
 
 RANDOM = "transform_param { crop_size: 3 mirror: true }"
@@ -289,11 +274,6 @@ def test_rand_skip_comes_after_the_shuffle(layer, images):
         assert any(skipped == plain[skip : skip + 14] for skip in range(5))
 
 
-def test_skipping_more_than_there_is(prototxt, images):
-    words = ("is 4000000000, and ", "was drawn: Not enough points to skip, the list has 7 lines; set 7 or less")
-    check_rejected(prototxt(3, rand_skip=4_000_000_000), [], ParamError, "image_data_param.rand_skip", *words, tops=2)
-
-
 # --- log lines ------------------------------------------------------------------------------------
 
 
@@ -313,44 +293,7 @@ def test_what_is_logged(layer, tmp_path, images, capsys):
     ]
 
 
-# --- what is refused ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("settings", "kind", "field", "words"),
-    [
-        ({"batch_size": 0}, ParamError, "batch_size", "is 0, must be 1 or more"),
-        ({"new_height": 4}, ParamError, "new_width", "is 0 or not set, and new_height is 4; set both, or neither"),
-        ({"new_width": 4}, ParamError, "new_height", "is 0 or not set, and new_width is 4"),
-        ({"new_width": 4, "new_height": 0}, ParamError, "new_height", "is 0 or not set"),
-        ({"new_width": 4294967295, "new_height": 1}, ShapeError, "new_height", "new_width 4294967295"),
-        ({"new_width": 40000, "new_height": 40000}, ShapeError, "new_height", "exceeds INT_MAX"),
-        ({"batch_size": 4294967295}, ShapeError, "batch_size", "INT_MAX"),
-    ],
-)
-def test_settings_that_are_refused(prototxt, images, settings, kind, field, words):
-    check_rejected(prototxt(**settings), [], kind, f"image_data_param.{field}", words, tops=2)
-
-
-@pytest.mark.parametrize(
-    ("settings", "kind", "field", "words"),
-    [
-        ("crop_size: 6", ShapeError, "crop_size", "is 6, larger than"),
-        ("mean_value: [1, 2]", ParamError, "mean_value", "is given 2 times"),
-        ('mean_file: "nowhere"', FileError, "mean_file", "nowhere: no such file"),
-        ('mean_file: "nowhere" mean_value: 1', ParamError, "mean_file", "stands beside mean_value"),
-    ],
-)
-def test_transformations_that_do_not_fit_are_told_at_set_up(prototxt, images, settings, kind, field, words):
-    text = prototxt(3, f"transform_param {{ {settings} }}")
-    check_rejected(text, [], kind, f"transform_param.{field}", words, tops=2)
-
-
-def test_blob_counts(prototxt, images):
-    check_rejected(prototxt(3), [], GraphError, "", "produces 2 top", tops=1)
-    check_rejected(prototxt(3), [], GraphError, "", "produces 2 top", tops=3)
-    check_rejected(prototxt(3), [(2,)], GraphError, "", "takes 0 bottom", tops=2)
-
+# --- what cannot be used (settings: tests/rows/data_images.py) -------------------------------------
 
 NET = """\
 layer {
@@ -392,11 +335,6 @@ def assert_placed(error, kind, tmp_path, *words):
 
 def test_a_list_that_is_not_there(net_file, tmp_path):
     assert_placed(error_of(net_file), FileError, tmp_path, "list.txt: cannot be read: no such file or directory")
-
-
-def test_an_empty_list(net_file, tmp_path):
-    write_list(tmp_path, [])
-    assert_placed(error_of(net_file), DataError, tmp_path, "list.txt: is empty")
 
 
 BAD_LINES = {

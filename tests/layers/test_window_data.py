@@ -6,13 +6,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from harness import check_rejected, make_layer
+from harness import make_layer
 from numpy.testing import assert_array_equal
 from PIL import Image
 from watch import wait_for
 
 from minicaffe import log
-from minicaffe.errors import DataError, FileError, FormatError, GraphError, MinicaffeError, ParamError, ShapeError
+from minicaffe.errors import DataError, FileError, FormatError, MinicaffeError
 from minicaffe.io.resize import resize
 from minicaffe.net.net import Net
 from minicaffe.proto import caffe_pb2
@@ -312,67 +312,7 @@ def test_what_is_logged(layer, tmp_path, image, capsys):
     assert places == sorted(places)
 
 
-# --- what is refused ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("settings", "kind", "field", "words"),
-    [
-        ({"batch_size": 0}, ParamError, "window_data_param.batch_size", "is 0, must be 1 or more"),
-        ({"transform": ""}, ParamError, "transform_param.crop_size", "is 0 or not set"),
-        (
-            {"context_pad": 4},
-            ParamError,
-            "window_data_param.context_pad",
-            "is 4, must be less than half of crop_size 8",
-        ),
-        ({"context_pad": 4294967295}, ParamError, "window_data_param.context_pad", "is 4294967295"),
-        ({"fg_fraction": 1.5}, ParamError, "window_data_param.fg_fraction", "is 1.5, must lie between 0 and 1"),
-        ({"fg_fraction": -0.5}, ParamError, "window_data_param.fg_fraction", "is -0.5"),
-        ({"fg_fraction": "nan"}, ParamError, "window_data_param.fg_fraction", "is nan"),
-        (
-            {"transform": "crop_size: 8 mean_value: [1, 2]"},
-            ParamError,
-            "transform_param.mean_value",
-            "is given 2 times, must be given once, or for each of the 3 channels",
-        ),
-        (
-            {"transform": 'crop_size: 8 mean_value: 1 mean_file: "nowhere"'},
-            ParamError,
-            "transform_param.mean_file",
-            "stands beside mean_value",
-        ),
-        ({"transform": 'crop_size: 8 mean_file: "no"'}, FileError, "transform_param.mean_file", "no: no such file"),
-        ({"transform": "crop_size: 65536"}, ShapeError, "window_data_param.batch_size", "exceeds INT_MAX"),
-        ({"batch_size": 4294967295}, ShapeError, "window_data_param.batch_size", "exceeds INT_MAX"),
-    ],
-)
-def test_settings_that_are_refused(prototxt, image, settings, kind, field, words):
-    check_rejected(prototxt(**settings), [], kind, field, words, tops=2)
-
-
-@pytest.mark.parametrize("shape", [(3, 12, 7), (3, 9, 12), (1, 8, 8), (4, 8, 8)])
-def test_a_mean_image_that_does_not_cover_the_window(prototxt, image, tmp_path, shape):
-    transform = f"crop_size: 8 {write_mean(tmp_path / 'mean', np.zeros(shape, np.float32))}"
-    words = f'mean" is of {shape[0]} x {shape[1]} x {shape[2]} (C x H x W), it must have 3 channels'
-    check_rejected(prototxt(transform=transform), [], ShapeError, "transform_param.mean_file", words, tops=2)
-
-
-@pytest.mark.parametrize(
-    ("windows", "settings", "words"),
-    [
-        (TWO[:1], {}, "has no window of the background, of which each batch needs 3; set fg_threshold, bg_threshold"),
-        (TWO[1:], {}, "has no window of the foreground, of which each batch needs 1"),
-        (TWO, {"fg_threshold": 2}, "has no window of the foreground"),
-        (record(0, "a.png", TWO).replace("\n3\n", "\n1\n", 1), {}, "says that its last image has 1 channels"),
-        ("", {}, "is empty"),
-        ("a.png", {}, '"a.png" stands where a record must begin'),
-        ([(0, 0.9, FRONT)], {}, "window 1 has class 0 and overlap 0.9"),
-    ],
-)
-def test_window_files_that_are_refused(prototxt, image, windows, settings, words):
-    kind = FormatError if isinstance(windows, str) and "channels" not in words else DataError
-    check_rejected(prototxt(windows, **settings), [], kind, "window_data_param.source", words, tops=2)
+# --- what cannot be used (settings: tests/rows/data_images.py) -------------------------------------
 
 
 def test_where_none_is_needed_none_need_be_there(layer, image):
@@ -380,11 +320,6 @@ def test_where_none_is_needed_none_need_be_there(layer, image):
     assert_array_equal(layer(TWO[1:], fg_fraction=0).forward().top[1].data, [0] * 4)
     # A quarter of 3 is none.
     assert_array_equal(layer(TWO[1:], batch_size=3).forward().top[1].data, [0] * 3)
-
-
-def test_blob_counts(prototxt, image):
-    check_rejected(prototxt(), [], GraphError, "", "produces 2 top", tops=1)
-    check_rejected(prototxt(), [(2,)], GraphError, "", "takes 0 bottom", tops=2)
 
 
 NET = """\
