@@ -1,0 +1,123 @@
+"""Groups of values with a mean and a variance each, and the gradient through a normalization by them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from minicaffe.backend.formula import formula
+from minicaffe.layers.base import Layer
+
+
+@formula
+def itself(xp, x):
+    return x
+
+
+@formula
+def squared_distance(xp, x, mean):
+    return xp.square(x - mean)
+
+
+@formula
+def centred(xp, x, mean):
+    return x - mean
+
+
+@formula
+def normalized(xp, x, mean, inverse):
+    return (x - mean) * inverse
+
+
+@formula
+def kept_and_normalized(xp, x, mean, inverse):
+    return x, (x - mean) * inverse
+
+
+@formula
+def gradient_sums(xp, dy, x, mean):
+    return dy, dy * (x - mean)
+
+
+@formula
+def slope_by_distance(xp, total, inverse, *, size):
+    """How much the gradient of a value changes with its distance from the mean: mean(dy * y) / deviation."""
+    return total * xp.square(inverse) / size
+
+
+@formula
+def normalized_gradient(xp, dy, x, mean, inverse, mean_dy, slope):
+    return (dy - mean_dy - (x - mean) * slope) * inverse
+
+
+@formula
+def centred_gradient(xp, dy, mean_dy):
+    return dy - mean_dy
+
+
+class Groups:
+    """The groups of a blob, all that share a place along the axes that are kept.
+
+        mean = sum of x / m          variance = sum of (x - mean)^2 / m          y = (x - mean) * inverse
+        dx = (dy - mean(dy) - y * mean(dy * y)) * inverse
+
+    m: values of a group.  inverse: 1 / deviation, which the layer makes of the variance its own way.
+    mean, inverse: with as many axes as x, 1 along those that are not kept.
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self._mean, self._inverse = layer.new_like_top(), layer.new_like_top()
+        self._kept = layer.new_like_top()
+        self.size = 0
+
+    def reshape(self, shape: Sequence[int], kept: Sequence[int]) -> None:
+        """shape: of x.  kept: the axes that tell groups apart."""
+        groups = [size if axis in kept else 1 for axis, size in enumerate(shape)]
+        self.size = math.prod(shape) // max(1, math.prod(groups))
+        self._mean.reshape(*groups)
+        self._inverse.reshape(*groups)
+
+    @property
+    def mean(self) -> Any:
+        return self._mean.data
+
+    @property
+    def inverse(self) -> Any:
+        return self._inverse.data
+
+    def measure_mean(self, x: Any) -> None:
+        self.average(itself, x, out=self.mean)
+
+    def measure_variance(self, x: Any, out: Any) -> None:
+        """The mean is known."""
+        self.average(squared_distance, x, self.mean, out=out)
+
+    def average(self, formula: Any, *arrays: Any, out: Any) -> None:
+        """out = the mean of the formula over each group."""
+        self.layer.kernels.sum_to(formula, arrays, (out,), {}, self.layer.workspace)
+        self.layer.xp.divide(out, self.size, out=out)
+
+    def normalize(self, x: Any, y: Any, keep: bool) -> None:
+        """keep: y overwrites x, of which the gradient needs a copy."""
+        if keep:
+            self._kept.reshape(*x.shape)
+            self.layer.apply(kept_and_normalized, x, self.mean, self.inverse, out=(self._kept.data, y))
+        else:
+            self.layer.apply(normalized, x, self.mean, self.inverse, out=y)
+
+    def differentiate(self, x: Any, dy: Any, dx: Any, kept: bool) -> None:
+        """dx, through the mean and the variance too.  kept: `normalize` was told to keep x."""
+        layer, x = self.layer, self._kept.data if kept else x
+        mean_dy, slope = (layer.scratch(self.mean, f"normalization:{name}") for name in ("mean", "slope"))
+        layer.kernels.sum_to(gradient_sums, (dy, x, self.mean), (mean_dy, slope), {}, layer.workspace)
+        layer.xp.divide(mean_dy, self.size, out=mean_dy)
+        layer.apply(slope_by_distance, slope, self.inverse, out=slope, size=self.size)
+        layer.apply(normalized_gradient, dy, x, self.mean, self.inverse, mean_dy, slope, out=dx)
+
+    def centre_gradient(self, dy: Any, dx: Any) -> None:
+        """dx through the mean alone."""
+        mean_dy = self.layer.scratch(self.mean, "normalization:mean")
+        self.average(itself, dy, out=mean_dy)
+        self.layer.apply(centred_gradient, dy, mean_dy, out=dx)
