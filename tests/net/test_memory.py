@@ -35,6 +35,10 @@ def process_bytes():
         return int(file.read().split()[1]) * 4096
 
 
+def one_dim_each(batch, channels, height, width):
+    return f"batch_size: {batch} channels: {channels} height: {height} width: {width}"
+
+
 # --- sizes that cannot be -----------------------------------------------------------------------------
 
 
@@ -60,12 +64,36 @@ def test_more_values_than_a_blob_can_count():
             layer("c", "DummyData", "", "y", "dummy_data_param { shape { dim: 65536 dim: 65536 dim: 65536 } }"),
             4 * 2**48,
         ),
+        (layer("c", "Tile", "x", "y", "tile_param { tiles: 2000000000 }"), 4 * 2 * 8 * 8 * 2 * BILLION),
+        (
+            layer(
+                "c", "Deconvolution", "x", "y", "convolution_param { num_output: 1 kernel_size: 1 stride: 10000000 }"
+            ),
+            4 * 70_000_001**2,
+        ),
+        (
+            layer("c", "Embed", "x", "y", "embed_param { input_dim: 2000000000 num_output: 2000000000 }"),
+            4 * (2 * BILLION) ** 2,
+        ),
+        (
+            layer(
+                "c", "Convolution", "x", "y", "convolution_param { num_output: 1 kernel_size: 1000000 pad: 1000000 }"
+            ),
+            4 * 2 * 10**12,
+        ),
+        (layer("c", "Parameter", "", "y", "parameter_param { shape { dim: 2000000000 dim: 4 } }"), 4 * 8 * BILLION),
+        (
+            layer("c", "MemoryData", "", "y l", f"memory_data_param {{ {one_dim_each(2 * BILLION, 2, 2, 2)} }}"),
+            4 * 16 * BILLION,
+        ),
+        (layer("c", "LSTM", "s t", "y", "recurrent_param { num_output: 2000000000 }"), 4 * 8 * BILLION * 3),
     ],
 )
 def test_absurd_layers_are_refused_by_name_with_their_bytes(line, bytes_):
     before = process_bytes()
-    error = refused(ShapeError, inputs("x", shape=(1, 2, 8, 8)) + line, 'layer "c"', f"{bytes_} bytes")
-    assert error.line == 2
+    below = inputs("x", shape=(1, 2, 8, 8)) + inputs("s", shape=(2, 1, 3)) + inputs("t", shape=(2, 1))
+    error = refused(ShapeError, below + line, 'layer "c"', f"{bytes_} bytes")
+    assert error.line == 4
     assert process_bytes() - before < 50e6
 
 
