@@ -42,6 +42,7 @@ class Case:
     bottoms: a function of (rng, n) that gives the bottoms' values, n being the batch size.
     blobs: a function of (rng, shapes) that gives the parameters' values; normally distributed without it.
     compared: False where the top is random, so that only its shape is known (the type's own test says more).
+    in_place_gradient: False where Caffe's is none and is mirrored (the type's own test says how).
     """
 
     settings: str | Callable[[Path], str] = ""
@@ -50,6 +51,7 @@ class Case:
     phase: int = TRAIN
     blobs: Callable | None = None
     compared: bool = True
+    in_place_gradient: bool = True
 
 
 @dataclass(frozen=True)

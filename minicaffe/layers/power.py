@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minicaffe import log
 from minicaffe.backend.formula import formula
 from minicaffe.layers.base import Blobs
 from minicaffe.layers.neuron_layer import NeuronLayer
@@ -50,6 +51,7 @@ class PowerLayer(NeuronLayer):
 
     As in Caffe the gradient is computed as dy * power * scale * y / (shift + scale * x) unless the power is 0, 1 or 2,
     and so NaN where shift + scale * x is 0; and where scale or power is 0, y is the constant shift^power, dx 0.
+    In place with power 1, dx = scale^2 whatever dy is: there Caffe writes the slope over dy before it multiplies by it.
 
     bottom[0]: x, any shape.  top[0]: y, the shape of x; may be bottom[0] itself.
     power_param: power (default 1), scale (1), shift (0).
@@ -61,6 +63,7 @@ class PowerLayer(NeuronLayer):
         self.power = param.power
         self.numbers = {"scale": param.scale, "shift": param.shift}
         self.is_constant = not param.power * param.scale
+        self.warned = False
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         y = top[0].data
@@ -78,6 +81,9 @@ class PowerLayer(NeuronLayer):
     def gradient(self, bottom: Blobs, top: Blobs, dy: Any, dx: Any) -> None:
         if self.is_constant:
             dx.fill(0)
+        elif self.power == 1 and top[0] is bottom[0]:
+            self.warn_of_lost_gradient()
+            dx.fill(self.numbers["scale"] ** 2)
         elif self.power == 1:
             self.apply(line_gradient, dy, out=dx, scale=self.numbers["scale"])
         elif self.power == 2:
@@ -85,3 +91,10 @@ class PowerLayer(NeuronLayer):
         else:
             x, y = self.kept.x(bottom), self.kept.y(top)
             self.apply(power_gradient, x, y, dy, out=dx, exponent=self.power, **self.numbers)
+
+    def warn_of_lost_gradient(self) -> None:
+        """What Caffe computes is computed here; that it is no gradient is told, once."""
+        if not self.warned:
+            text = f"layer '{self.name}' runs in place: as in Caffe its backward pass loses the gradient from above"
+            log.warning(f"{text} and gives scale^2; give its top a name of its own")
+            self.warned = True

@@ -7,18 +7,18 @@ from numpy.testing import assert_allclose
 
 # Types whose backward reads their top, or their bottom and their top.
 TYPES = ["Sigmoid", "TanH", "Exp", "ELU", "Power", "Swish", "BNLL", "Softmax", "LRN", "MVN"]
-SETTINGS = {"Power": "power_param { power: 3 shift: 4 }", "Power_": ""}
+SETTINGS = {"Power": "power_param { power: 3 shift: 4 }"}
 
 
 def net_of(layer_type, in_place):
-    """A layer, and a Power layer behind it that doubles, in place or not."""
+    """A layer, and a Power layer behind it, in place or not."""
     top = "y" if in_place else "z"
     return make_net(
         f"""
         force_backward: true
         layer {{ name: "in" type: "Input" top: "x" input_param {{ shape {{ dim: 2 dim: 3 dim: 4 dim: 5 }} }} }}
         layer {{ name: "one" type: "{layer_type}" bottom: "x" top: "y" {SETTINGS.get(layer_type, "")} }}
-        layer {{ name: "two" type: "Power" bottom: "y" top: "{top}" power_param {{ scale: 2 shift: 1 }} }}
+        layer {{ name: "two" type: "Power" bottom: "y" top: "{top}" power_param {{ power: 3 shift: 1 }} }}
         """
     )
 

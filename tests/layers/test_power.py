@@ -27,3 +27,13 @@ def test_the_gradient_at_zero_is_no_number_as_in_caffe(backend):
 
 def test_a_root_of_a_negative_number_is_none(backend):
     assert np.isnan(run_layer('type: "Power" power_param { power: 0.5 }', np.array([-1.0])).top[0].data[0])
+
+
+def test_in_place_with_power_1_the_gradient_is_lost_as_in_caffe(backend, capsys):
+    run = run_layer('type: "Power" power_param { scale: -3 shift: 1 }', np.array([1.0, 2.0]), in_place=True)
+    assert_array_equal(run.top[0].data, [-2, -5])
+    run.top[0].diff[...] = 7
+    assert_array_equal(run.backward().backward().bottom[0].diff, [9, 9])
+    said = capsys.readouterr().err
+    assert said.count("layer 'the_layer' runs in place: as in Caffe its backward pass loses the gradient") == 1
+    assert "give its top a name of its own" in said

@@ -1,11 +1,12 @@
 """Rows of the layers that work on each element alone."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from layer_table import Case, Refusal, Row
 
-from minicaffe.errors import GraphError, ParamError
+from minicaffe.errors import GraphError, ParamError, ShapeError
 from minicaffe.layers.base import TEST
 
 
@@ -53,6 +54,11 @@ def power(param, v):
 
 def relu(param, v):
     return v if v > 0 else param.relu_param.negative_slope * v
+
+
+def prelu(param, bottoms, blobs):
+    x, a = bottoms[0], np.broadcast_to(blobs[0], bottoms[0].shape[1])
+    return [np.reshape([v if v > 0 else a[place[1]] * v for place, v in np.ndenumerate(x)], x.shape)]
 
 
 def elu(param, v):
@@ -133,15 +139,41 @@ ROWS = {
             Case("power_param { power: 2.5 scale: 0.5 shift: 1 }", positive),
             Case("power_param { power: -1 }", positive),
             Case("power_param { power: 0.5 scale: 2 }", positive),
-            *cases(
-                "power_param { scale: -2 shift: 0.5 }",
-                "power_param { power: 2 scale: 3 shift: -0.5 }",
-                "power_param { power: 3 scale: 0.5 shift: 0.1 }",
-                "power_param { power: 0 }",
-                "power_param { power: 3 scale: 0 shift: 2 }",
+            *(replace(case, in_place_gradient=False) for case in cases("power_param { scale: -2 shift: 0.5 }")),
+            *map(
+                Case,
+                (
+                    "power_param { power: 2 scale: 3 shift: -0.5 }",
+                    "power_param { power: 3 scale: 0.5 shift: 0.1 }",
+                    "power_param { power: 0 }",
+                    "power_param { power: 3 scale: 0 shift: 2 }",
+                ),
             ),
         ),
         each(power),
+    ),
+    "PReLU": Row(
+        (
+            Case(),
+            Case(bottoms=any_rank(3)),
+            Case(bottoms=any_rank(1, 1, 1)),
+            Case(bottoms=any_rank(3, 4)),
+            Case("prelu_param { channel_shared: true }"),
+            Case('prelu_param { filler { type: "gaussian" } }'),
+        ),
+        prelu,
+        kinks=(0,),
+        refused=(
+            refused("", "", "(2,) has 1 axes", "must have 2 to 4", bottoms=[(2,)], kind=ShapeError),
+            refused("", "", "has 5 axes", bottoms=[(2, 3, 4, 5, 1)], kind=ShapeError),
+            refused(
+                *("", "", "has 4 channels, must have 3", "channel_shared: true"),
+                kind=ShapeError,
+                act=lambda run: run.feed(np.zeros((2, 4))).forward(),
+            ),
+            refused('prelu_param { filler { type: "none" } }', "prelu_param.filler", "none"),
+            refused("blobs { shape { dim: 2 } data: 1 data: 1 }", "blobs[0]", "2 (2)", "3 (3)", kind=ShapeError),
+        ),
     ),
     "ReLU": Row(
         cases("relu_param { negative_slope: 0.1 }", "relu_param { negative_slope: -0.5 }"), each(relu), kinks=(0,)
