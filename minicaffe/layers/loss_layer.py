@@ -44,7 +44,7 @@ class LossLayer(Layer):
     def run_backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         for index in self.no_gradient:
             if index < len(propagate_down) and propagate_down[index]:
-                text = f"cannot back-propagate to bottom[{index}]: say false for it, also where force_backward asks for all"
+                text = f"cannot back-propagate to bottom[{index}]: say false for it, even if force_backward asks for all"
                 raise self.error(GraphError, text, "propagate_down")
         super().run_backward(top, propagate_down, bottom)
 
