@@ -7,6 +7,8 @@ check_rejected('type: "Pooling" pooling_param { stride: 0 }', x, ParamError, "po
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -59,7 +61,7 @@ def make_layer(prototxt, *bottoms, tops=1, in_place=False, order=None, bottom_or
     order: of the blobs in memory; bottom_order: of the bottoms alone.
     """
     context, below = make_context(order, **options), make_context(bottom_order or order, **options)
-    parsed = parse_text(prototxt if "name:" in prototxt else f'name: "the_layer" {prototxt}', caffe_pb2.LayerParameter)
+    parsed = parse_text(prototxt if named(prototxt) else f'name: "the_layer" {prototxt}', caffe_pb2.LayerParameter)
     layer = layer_class(parsed.message.type)(parsed.message, context, parsed.origin())
     bottom = [make_blob(array, below) for array in bottoms]
     top = bottom[:1] if in_place else []
@@ -67,6 +69,10 @@ def make_layer(prototxt, *bottoms, tops=1, in_place=False, order=None, bottom_or
     layer.initialize(bottom, top)
     layer.fill_parameters()
     return Run(layer, bottom, top)
+
+
+def named(prototxt):
+    return re.search(r"(^|\s)name:", prototxt) is not None
 
 
 def make_context(order=None, backend=None, dtype="float32", phase=TRAIN):
@@ -83,9 +89,14 @@ def make_blob(array, context):
     return blob
 
 
-def run_layer(prototxt, *bottoms, blobs=(), **options):
-    """One forward pass.  blobs: values for the parameters, instead of what their fillers gave."""
+def run_layer(prototxt, *bottoms, blobs=(), prepare=None, **options):
+    """One forward pass.
+
+    blobs: values for the parameters, instead of what their fillers gave.  prepare: called with the Run before.
+    """
     run = make_layer(prototxt, *bottoms, **options)
+    if prepare is not None:
+        prepare(run)
     for blob, values in zip(run.blobs, blobs, strict=False):
         blob.data[...] = values
     return run.forward()

@@ -42,6 +42,7 @@ class Case:
     bottoms: a function of (rng, n) that gives the bottoms' values, n being the batch size.
     blobs: a function of (rng, shapes) that gives the parameters' values; normally distributed without it.
     compared: False where the top is random, so that only its shape is known (the type's own test says more).
+    prepare: what to do with the Run before its forward pass.
     in_place_gradient: False where Caffe's is none and is mirrored (the type's own test says how).
     """
 
@@ -51,6 +52,7 @@ class Case:
     phase: int = TRAIN
     blobs: Callable | None = None
     compared: bool = True
+    prepare: Callable | None = None
     in_place_gradient: bool = True
 
 
@@ -81,6 +83,7 @@ class Row:
     tops by the definition, one number at a time; its param has the phase filled in.
     gradient: the bottoms that have one; None for a layer without any backward.  kinks: values of bottom elements
     where the derivative jumps.  parameters: the blobs that have a gradient, None for all.
+    once: whether it runs forward only once.
     batches: the batch sizes it can take beside 2 (where 0 or 1 makes no sense, say why).
     """
 
@@ -89,6 +92,7 @@ class Row:
     gradient: tuple[int, ...] | None = (0,)
     kinks: tuple[float, ...] = ()
     parameters: tuple[int, ...] | None = None
+    once: bool = False
     batches: tuple[int, ...] = (0, 1, 17)
     refused: tuple[Refusal, ...] = ()
 

@@ -1,5 +1,6 @@
 """Rows of the layers that begin a net: what they give is counted out here, one number at a time."""
 
+import re
 from io import BytesIO
 from pathlib import Path
 
@@ -322,4 +323,95 @@ HDF5_DATA = Row(
     ),
 )
 
-ROWS = {"Data": DATA, "DummyData": DUMMY_DATA, "HDF5Data": HDF5_DATA, "Input": INPUT}
+# --- HDF5Output -------------------------------------------------------------------------------------
+
+
+def output(folder):
+    return f'hdf5_output_param {{ file_name: "{folder}/out{len(list(folder.iterdir()))}.h5" }}'
+
+
+def written(message, bottoms, blobs):
+    return []
+
+
+HDF5_OUTPUT = Row(
+    # What the file holds is for tests/layers/test_hdf5_output.py.
+    cases=(Case(output, lambda rng, n: (rng.normal(size=(n, *SHAPE)), rng.normal(size=n)), tops=0),),
+    reference=written,
+    gradient=None,
+    once=True,
+    refused=(
+        Refusal("", [(2, 3), (2,)], ParamError, "hdf5_output_param.file_name", ("is empty",), tops=0),
+        Refusal(output, [(2, 1, 1, 1, 3), (2,)], ShapeError, "", ("bottom[0] has 5 axes", "at most 4"), tops=0),
+        Refusal(output, [(2, 3), (3,)], ShapeError, "", ("(2, 3)", "(3,)", "same first axis"), tops=0),
+        Refusal(output, [(2, 3)], GraphError, "", ("takes 2 bottom", "it has 1"), tops=0),
+        Refusal(
+            *(
+                output,
+                [(2, 3), (2,)],
+                FileError,
+                "hdf5_output_param.file_name",
+                ("is written already", "run forward once"),
+            ),
+            act=lambda run: run.forward().forward(),
+            tops=0,
+        ),
+    ),
+)
+
+
+# --- MemoryData -------------------------------------------------------------------------------------
+
+SIZES = "channels: 3 height: 4 width: 5"
+
+
+def hand_over(run):
+    """Two items, as a script does, in the type of the layer's net."""
+    items = np.stack([image(i) for i in range(2)]).astype(run.layer.context.dtype)
+    run.layer.reset(items, np.array([10, 11], items.dtype).reshape(2, 1, 1, 1))
+
+
+def handed_over(message, bottoms, blobs):
+    return [np.stack([image(i) for i in range(2)]), np.array([10, 11]).reshape(2, 1, 1, 1)]
+
+
+def memory_refusal(kind, words, field="", settings=f"batch_size: 2 {SIZES}", act=None):
+    return Refusal(f"memory_data_param {{ {settings} }}", [], kind, field, words, act=act, tops=2)
+
+
+def give(data, labels):
+    """Hand zeros of these shapes over."""
+    return lambda run: run.layer.reset(np.zeros(data, np.float32), np.zeros(labels, np.float32))
+
+
+MEMORY_DATA = Row(
+    cases=(case(f"memory_data_param {{ batch_size: 2 {SIZES} }}", 2, prepare=hand_over),),
+    reference=handed_over,
+    gradient=None,
+    # It has no bottoms to follow.
+    batches=(),
+    refused=(
+        *(
+            memory_refusal(
+                ParamError,
+                ("is 0", "1 or more"),
+                f"memory_data_param.{name}",
+                re.sub(rf"{name}: \d", "", f"batch_size: 2 {SIZES}"),
+            )
+            for name in ("batch_size", "channels", "height", "width")
+        ),
+        memory_refusal(DataError, ("has no data yet", "set_input_arrays"), act=lambda run: run.forward()),
+        memory_refusal(ShapeError, ("3", "2"), act=give((3, 3, 4, 5), (3, 1, 1, 1))),
+        memory_refusal(ShapeError, ("(2, 3, 4, 6)",), act=give((2, 3, 4, 6), (2, 1, 1, 1))),
+        memory_refusal(ShapeError, ("2 and 4",), act=give((2, 3, 4, 5), (4, 1, 1, 1))),
+    ),
+)
+
+ROWS = {
+    "Data": DATA,
+    "DummyData": DUMMY_DATA,
+    "HDF5Data": HDF5_DATA,
+    "HDF5Output": HDF5_OUTPUT,
+    "MemoryData": MEMORY_DATA,
+    "Input": INPUT,
+}
