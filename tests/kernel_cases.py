@@ -13,6 +13,7 @@ import kernel_cases_dropout
 import kernel_cases_elementwise
 import kernel_cases_elementwise_sums
 import kernel_cases_losses
+import kernel_cases_lrn
 import kernel_cases_lstm_unit
 import kernel_cases_ranking
 import kernel_cases_reduce
@@ -78,6 +79,7 @@ def cases() -> Iterator[tuple[str, str, tuple]]:
     yield from kernel_cases_elementwise.cases(rng)
     yield from kernel_cases_elementwise_sums.cases(rng, WORKSPACE)
     yield from kernel_cases_reduce.cases(rng, WORKSPACE)
+    yield from kernel_cases_lrn.cases(rng, WORKSPACE)
     yield from kernel_cases_dropout.cases()
     yield from kernel_cases_ranking.cases(rng, WORKSPACE)
     yield from kernel_cases_rows.cases(rng)

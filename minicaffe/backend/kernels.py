@@ -46,6 +46,39 @@ def elementwise_sums(
     """
 
 
+# --- local response normalization: lrn.py -------------------------------------------------------
+# A window of `size` places (odd) around each value along `axes`, (1,) or (2, 3); nothing lies beyond the array.
+# Arrays: (N, C, H, W).
+
+
+def lrn_forward(
+    x: Array,
+    axes: Sequence[int],
+    size: int,
+    alpha: float,
+    beta: float,
+    k: float,
+    y: Array,
+    scale: Array,
+    workspace: Workspace,
+) -> None:
+    """scale = k + alpha * (sum of x^2 over the window);  y = x * scale^-beta."""
+
+
+def lrn_backward(
+    x: Array,
+    scale: Array,
+    dy: Array,
+    axes: Sequence[int],
+    size: int,
+    alpha: float,
+    beta: float,
+    dx: Array,
+    workspace: Workspace,
+) -> None:
+    """dx = dy * scale^-beta - 2 * alpha * beta * x * (sum of dy * x * scale^(-beta - 1) over the window)."""
+
+
 # --- sums over some axes: reduce.py -------------------------------------------------------------
 
 

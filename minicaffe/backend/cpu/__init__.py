@@ -14,6 +14,7 @@ from minicaffe.backend.cpu.elementwise_sums import elementwise_sums
 from minicaffe.backend.cpu.im2col import col2im, im2col
 from minicaffe.backend.cpu.infogain_loss import infogain_loss_backward, infogain_loss_forward
 from minicaffe.backend.cpu.labels import find_bad_label
+from minicaffe.backend.cpu.lrn import lrn_backward, lrn_forward
 from minicaffe.backend.cpu.lstm_unit import lstm_unit_backward, lstm_unit_forward
 from minicaffe.backend.cpu.matmul import matmul
 from minicaffe.backend.cpu.max_pooling import (
@@ -29,8 +30,8 @@ from minicaffe.backend.cpu.pooling import (
     stochastic_pool_test,
 )
 from minicaffe.backend.cpu.ranking import rank_lines
-from minicaffe.backend.cpu.rows import add_rows, find_bad_row, take_rows
 from minicaffe.backend.cpu.reduce import sum_to
+from minicaffe.backend.cpu.rows import add_rows, find_bad_row, take_rows
 from minicaffe.backend.cpu.softmax import softmax_backward, softmax_forward
 from minicaffe.backend.cpu.softmax_loss import log_loss_forward, softmax_loss_backward
 from minicaffe.backend.cpu.update import regularize, sgd_update
@@ -53,6 +54,8 @@ __all__ = [
     "im2col",
     "infogain_loss_backward",
     "infogain_loss_forward",
+    "lrn_backward",
+    "lrn_forward",
     "lstm_unit_backward",
     "lstm_unit_forward",
     "log_loss_forward",

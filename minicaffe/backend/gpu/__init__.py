@@ -14,6 +14,7 @@ from minicaffe.backend.gpu.elementwise_sums import elementwise_sums
 from minicaffe.backend.gpu.im2col import col2im, im2col
 from minicaffe.backend.gpu.infogain_loss import infogain_loss_backward, infogain_loss_forward
 from minicaffe.backend.gpu.labels import find_bad_label
+from minicaffe.backend.gpu.lrn import lrn_backward, lrn_forward
 from minicaffe.backend.gpu.lstm_unit import lstm_unit_backward, lstm_unit_forward
 from minicaffe.backend.gpu.matmul import matmul
 from minicaffe.backend.gpu.pooling import (
@@ -27,8 +28,8 @@ from minicaffe.backend.gpu.pooling import (
     stochastic_pool_test,
 )
 from minicaffe.backend.gpu.ranking import rank_lines
-from minicaffe.backend.gpu.rows import add_rows, find_bad_row, take_rows
 from minicaffe.backend.gpu.reduce import sum_to
+from minicaffe.backend.gpu.rows import add_rows, find_bad_row, take_rows
 from minicaffe.backend.gpu.softmax import softmax_backward, softmax_forward
 from minicaffe.backend.gpu.softmax_loss import log_loss_forward, softmax_loss_backward
 from minicaffe.backend.gpu.update import regularize, sgd_update
@@ -51,6 +52,8 @@ __all__ = [
     "im2col",
     "infogain_loss_backward",
     "infogain_loss_forward",
+    "lrn_backward",
+    "lrn_forward",
     "lstm_unit_backward",
     "lstm_unit_forward",
     "log_loss_forward",
