@@ -78,6 +78,10 @@ class DataTransformer:
         if size > min(height, width):
             text = f"is {size}, larger than {name} of {sizes_text(item_shape)} (C x H x W)"
             raise self._error(ShapeError, text, "transform_param.crop_size")
+        if self.mean_image is not None and self.mean_image.shape != tuple(item_shape):
+            text = f'"{self.param.mean_file}" is of {sizes_text(self.mean_image.shape)}, {name} of'
+            text += f" {sizes_text(item_shape)} (C x H x W); give the mean of whole items"
+            raise self._error(ShapeError, text, "transform_param.mean_file")
         return (channels, size, size) if size else (channels, height, width)
 
     def transform(self, items: np.ndarray | list[np.ndarray], out: np.ndarray, index: int = 0) -> None:
@@ -164,9 +168,6 @@ class DataTransformer:
             return None
         if self._mean is None or self._mean.shape != shape or self._mean.dtype != dtype:
             values = self.mean_image if self.mean_image is not None else self.mean_values(shape[0])
-            if self.mean_image is not None and values.shape != shape:
-                text = f'"{self.param.mean_file}" is of {sizes_text(values.shape)}, the items of {sizes_text(shape)}'
-                raise self._error(ShapeError, f"{text}; give the mean of whole items", "transform_param.mean_file")
             self._mean = np.broadcast_to(values.astype(dtype), shape)
         return self._mean
 

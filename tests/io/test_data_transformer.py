@@ -210,9 +210,8 @@ def test_settings_that_do_not_fit_the_items(fields, kind, text):
 @pytest.mark.parametrize("shape", [(C, H, W + 1), (1, H, W), (C, 4, 4)])
 def test_a_mean_of_another_size(mean_file, shape):
     transformer = DataTransformer(settings(mean_file=mean_file(np.zeros(shape, np.float32)), crop_size=4), TEST)
-    text = (
-        f'mean.binaryproto" is of {" x ".join(map(str, shape))}, the items of 3 x 7 x 9; give the mean of whole items'
-    )
+    sizes = " x ".join(map(str, shape))
+    text = rf'mean.binaryproto" is of {sizes}, the items of 3 x 7 x 9 \(C x H x W\); give the mean of whole items'
     refusal(ShapeError, text, lambda: run(transformer, positions()))
 
 
