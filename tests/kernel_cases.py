@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import kernel_cases_conv_groups
 import kernel_cases_dropout
 import kernel_cases_elementwise
 import kernel_cases_elementwise_sums
@@ -84,6 +85,7 @@ def cases() -> Iterator[tuple[str, str, tuple]]:
     yield from kernel_cases_ranking.cases(rng, WORKSPACE)
     yield from kernel_cases_rows.cases(rng)
     yield from kernel_cases_lstm_unit.cases(rng, WORKSPACE)
+    yield from kernel_cases_conv_groups.cases(rng, WORKSPACE)
     for m, k, n in [(3, 4, 5), (1, 7, 1), (0, 2, 3), (3, 0, 2)]:
         yield f"matmul: {m} {k} {n}", "matmul", (rng.normal(size=(m, k)), rng.normal(size=(k, n)), np.full((m, n), NAN))
     for name, (shape, window) in CONVOLUTIONS.items():

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minicaffe.backend import layout
-from minicaffe.backend.cpu import conv_rows
+from minicaffe.backend.cpu import conv_depthwise, conv_rows
 from minicaffe.backend.cpu.im2col import fold, fold_target, padded, unpad, windows
 from minicaffe.backend.cpu.team import TEAM, cut
 from minicaffe.backend.geometry import Window
@@ -29,6 +29,9 @@ FOLD_BYTES = 1 << 22
 def conv_forward(x, weight, bias, y, window: Window, group: int, workspace: Workspace) -> None:
     """y = weight @ columns, piece by piece."""
     x = alike(x, y, workspace)
+    if conv_depthwise.suits(weight, group):
+        conv_depthwise.forward(x, weight, bias, y, window, group, workspace)
+        return
     if conv_rows.suits(y, window):
         conv_rows.forward(x, weight, bias, y, window, group, workspace)
         return
@@ -51,6 +54,9 @@ def conv_forward(x, weight, bias, y, window: Window, group: int, workspace: Work
 def conv_backward_data(dy, weight, dx, window: Window, group: int, workspace: Workspace) -> None:
     """columns of dx = weight.T @ dy, piece by piece, folded back onto the image."""
     dy = alike(dy, dx, workspace)
+    if conv_depthwise.suits(weight, group):
+        conv_depthwise.backward_data(dy, weight, dx, window, group, workspace)
+        return
     if conv_rows.suits(dy, window):
         conv_rows.backward_data(dy, weight, dx, window, group, workspace)
         return
@@ -80,6 +86,11 @@ def conv_backward_data(dy, weight, dx, window: Window, group: int, workspace: Wo
 def conv_backward_weight(x, dy, dweight, dbias, window: Window, group: int, workspace: Workspace) -> None:
     """dweight += (columns @ dy.T).T, summed over the pieces: in this order BLAS is a quarter faster."""
     x = alike(x, dy, workspace)
+    if conv_depthwise.suits(dweight, group):
+        conv_depthwise.backward_weight(x, dy, dweight, window, group, workspace)
+        if dbias is not None:
+            sum_to_channels(dy, dbias, workspace)
+        return
     if conv_rows.suits(dy, window):
         conv_rows.backward_weight(x, dy, dweight, dbias, window, group, workspace)
         return
