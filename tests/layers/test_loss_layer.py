@@ -1,10 +1,11 @@
-"""What all losses share: weights, batch sizes, where no gradient goes."""
+"""What all losses share: weights, batch sizes, where no gradient goes, divisors."""
 
+import numpy as np
 import pytest
 
 from minicaffe.blob import Blob
 from minicaffe.errors import GraphError, ShapeError
-from minicaffe.layers.loss_layer import LossLayer
+from minicaffe.layers.loss_layer import LossLayer, Normalization
 from minicaffe.proto import caffe_pb2
 
 
@@ -51,3 +52,27 @@ def test_no_gradient_goes_to_labels():
         layer.run_backward(top, [True, True], bottom)
     text = 'layer "l" (Loss): propagate_down cannot back-propagate to bottom[1]: say false for it'
     assert text in str(caught.value)
+
+
+# Nine of ten positions count, in two items.
+@pytest.mark.parametrize("mode, divisor", [("FULL", 10), ("VALID", 9), ("BATCH_SIZE", 2), ("NONE", 1)])
+def test_divisors(mode, divisor):
+    param = caffe_pb2.LossParameter(normalization=mode)
+    assert Normalization(param).divisor(2, 10, 9, np) == divisor
+    assert Normalization(param).divisor(0, 0, 0, np) == 1
+    assert Normalization(param).divisor(2, 10, np.float64(0), np) == (divisor if mode != "VALID" else 1)
+
+
+@pytest.mark.parametrize("default", ["VALID", "BATCH_SIZE"])
+def test_normalize_speaks_where_normalization_is_silent(default):
+    def mode(**settings):
+        return Normalization(caffe_pb2.LossParameter(**settings), default).mode
+
+    assert mode() == default
+    assert mode(normalize=True) == "VALID" and mode(normalize=False) == "BATCH_SIZE"
+    assert mode(normalize=True, normalization="NONE") == "NONE"
+
+
+def test_a_label_to_ignore_may_be_0():
+    assert Normalization(caffe_pb2.LossParameter()).ignore is None
+    assert Normalization(caffe_pb2.LossParameter(ignore_label=0)).ignore == 0
