@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,13 +74,13 @@ class ArgMaxLayer(Layer):
             lines = self.workspace.array("argmax:lines", x.shape, x.dtype)
             backwards = (slice(None),) + (slice(None, None, -1),) * (x.ndim - 1)
             lines[...] = x[backwards]
-            length = x.size // max(1, len(x))
+            length = math.prod(x.shape[1:])
         else:
             length = x.shape[self.ranked]
             around = x.shape[: self.ranked] + x.shape[self.ranked + 1 :]
             lines = self.workspace.array("argmax:lines", (*around, length), x.dtype)
             self.xp.moveaxis(lines, -1, self.ranked)[...] = self.xp.flip(x, self.ranked)
-        return lines.reshape(-1 if lines.size else 0, length), length
+        return lines.reshape(lines.size // length, length), length
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         text = "ArgMax has no gradient, its backward pass is not implemented"

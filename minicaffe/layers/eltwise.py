@@ -10,9 +10,10 @@ from minicaffe import log
 from minicaffe.backend import layout
 from minicaffe.backend.formula import formula
 from minicaffe.backend.kernels import LOWEST
-from minicaffe.blob import Blob, shape_text
+from minicaffe.blob import shape_text
 from minicaffe.errors import ParamError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
+from minicaffe.layers.kept import Kept
 from minicaffe.layers.registry import register
 from minicaffe.proto import caffe_pb2
 
@@ -93,8 +94,7 @@ class EltwiseLayer(Layer):
         if top[0] is bottom[0] and self.operation != "PROD":
             text = f"is {self.operation} in place: as in Caffe, the values of bottom[0] are lost before they are used"
             log.warning(str(self.error(ParamError, f"{text}; give the top a name of its own", OPERATION)))
-        # PROD in place overwrites x_0, which the others' gradients need.
-        self.first = self.new_like_top()
+        self.kept = Kept(self)
         # MAX: whether x_0 beat x_1, then for each later one whether it beat all before.
         self.won: list[Any] = [None] * (len(bottom) - 1)
 
@@ -109,22 +109,17 @@ class EltwiseLayer(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         arrays, y = [blob.data for blob in bottom], top[0].data
+        if self.operation == "PROD":
+            self.kept.bottom(bottom, top)
+            self.product(arrays, y)
+            self.kept.keep_top(top)
+            return
         if top[0] is bottom[0]:
-            self.overwrite(bottom[0])
+            y.fill(0 if self.operation == "SUM" else LOWEST)
         if self.operation == "SUM":
             self.sum(arrays, y)
-        elif self.operation == "PROD":
-            self.product(arrays, y)
         else:
             self.maximum(arrays, y)
-
-    def overwrite(self, blob: Blob) -> None:
-        """What becomes of x_0 in place, before anything is computed."""
-        if self.operation == "PROD":
-            self.first.reshape_like(blob)
-            self.xp.copyto(self.first.data, blob.data)
-        else:
-            blob.data.fill(0 if self.operation == "SUM" else LOWEST)
 
     def sum(self, arrays: list[Any], y: Any) -> None:
         total, so_far = arrays[0], self.coeffs[0]
@@ -155,7 +150,7 @@ class EltwiseLayer(Layer):
     def mask_like(self, y: Any, mask: Any) -> Any:
         """`mask`, or new memory where it does not fit y."""
         if mask is None or mask.shape != y.shape:
-            mask = layout.view(self.xp.empty(y.size, bool), y.shape, layout.order_of(y))
+            mask = layout.view(self.xp.empty(y.size, self.xp.uint8), y.shape, layout.order_of(y))
         return mask
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
@@ -176,14 +171,12 @@ class EltwiseLayer(Layer):
 
     def backward_product(self, top: Blobs, index: int, bottom: Blobs) -> None:
         dy, dx = top[0].diff, bottom[index].diff
-        arrays = [blob.data for blob in bottom]
-        if top[0] is bottom[0]:
-            arrays[0] = self.first.data
+        arrays = [self.kept.x(bottom), *(blob.data for blob in bottom[1:])]
         if self.stable:
             others = arrays[:index] + arrays[index + 1 :]
             self.apply(times, self.product(others, self.scratch(dy)), dy, out=dx)
         else:
-            self.apply(quotient_slope, top[0].data, arrays[index], dy, out=dx)
+            self.apply(quotient_slope, self.kept.y(top), arrays[index], dy, out=dx)
 
     def backward_maximum(self, dy: Any, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         """From the last winner back: each takes its part of dy and leaves the rest to those before it."""
