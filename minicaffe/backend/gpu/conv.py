@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from minicaffe.backend.geometry import Window
+from minicaffe.backend.gpu import conv_depthwise
 from minicaffe.backend.gpu.arrays import add, c_order, written
 from minicaffe.backend.gpu.im2col import fold, unfold
 from minicaffe.backend.gpu.matmul import matmul
@@ -29,6 +30,9 @@ def conv_forward(
 ) -> None:
     """As kernels.py.  The pass that turns tops into y's axis order adds the bias on its way."""
     if y.size == 0:
+        return
+    if conv_depthwise.suits(weight, group):
+        conv_depthwise.forward(x, weight, bias, y, window, group)
         return
     if window.is_pointwise:
         _pointwise_forward(x, weight, bias, y, group)
@@ -50,6 +54,9 @@ def conv_backward_data(dy: Array, weight: Array, dx: Array, window: Window, grou
     if dy.size == 0:
         dx[...] = 0
         return
+    if conv_depthwise.suits(weight, group):
+        conv_depthwise.backward_data(dy, weight, dx, window, group)
+        return
     filters = _turned_filters(weight, group, workspace)
     if window.is_pointwise:
         with written(dx) as out:
@@ -67,9 +74,19 @@ def conv_backward_data(dy: Array, weight: Array, dx: Array, window: Window, grou
 def conv_backward_weight(
     x: Array, dy: Array, dweight: Array, dbias: Array | None, window: Window, group: int, workspace: Workspace
 ) -> None:
-    """As kernels.py.  Computes dweight^T = rows dtops^T, both laid out so that no operand has to be turned."""
+    """As kernels.py."""
     if dy.size == 0:
         return
+    if conv_depthwise.suits(dweight, group):
+        conv_depthwise.backward_weight(x, dy, dweight, window, group, workspace)
+    else:
+        _add_products(x, dy, dweight, window, group, workspace)
+    if dbias is not None:
+        sum_to_channels(dy, dbias, workspace)
+
+
+def _add_products(x: Array, dy: Array, dweight: Array, window: Window, group: int, workspace: Workspace) -> None:
+    """dweight^T += rows dtops^T, part by part, both laid out so that no operand has to be turned."""
     filters = dweight.shape[0] // group
     for part in _parts(x, dy, window):
         rows = _unfolded(c_order(x[part]), window, dy.shape[2:], group, workspace)
@@ -80,8 +97,6 @@ def conv_backward_weight(
         product = workspace.array("kernel:dweight", (group, rows.shape[1], filters), dy.dtype)
         matmul(rows, turned, out=product)
         dweight += product.transpose(0, 2, 1).reshape(dweight.shape)
-    if dbias is not None:
-        sum_to_channels(dy, dbias, workspace)
 
 
 def add_bias(y: Array, bias: Array) -> None:
