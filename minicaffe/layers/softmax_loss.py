@@ -34,8 +34,8 @@ class SoftmaxWithLossLayer(LossLayer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         self.normalization = Normalization(self.layer_param.loss_param)
-        # The second top is the layer's own memory of the probabilities, as in Caffe.
-        self.prob = top[1] if len(top) > 1 else self.new_like_top()
+        # In Caffe the second top itself, which a layer in place behind it overwrites before backward reads it.
+        self.prob = self.new_like_top()
         self.divisor: Any = 1
 
     def find_class_axis(self, bottom: Blobs) -> int:
@@ -46,7 +46,8 @@ class SoftmaxWithLossLayer(LossLayer):
         self.class_axis = self.find_class_axis(bottom)
         self.outer = bottom[0].count_between(0, self.class_axis)
         self.positions = check_label_count(self, bottom[1], bottom[0], self.class_axis)
-        self.prob.reshape_like(bottom[0])
+        for prob in (self.prob, *top[1:]):
+            prob.reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         if not self.positions:
@@ -54,6 +55,8 @@ class SoftmaxWithLossLayer(LossLayer):
             return
         check_labels(self, bottom[1], bottom[0].shape[self.class_axis], self.normalization.ignore)
         self.kernels.softmax_forward(bottom[0].data, self.class_axis, self.prob.data, self.workspace)
+        for prob in top[1:]:
+            self.xp.copyto(prob.data, self.prob.data)
         total, valid = self.total_loss(bottom)
         self.divisor = self.normalization.divisor(self.outer, self.positions, valid, self.xp)
         top[0].data[...] = total / self.divisor

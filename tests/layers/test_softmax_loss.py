@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from harness import check_gradient, check_rejected, make_layer, run_layer
+from net_kit import make_net
 from numpy.testing import assert_allclose
 
 from minicaffe.errors import DataError, ParamError
@@ -105,6 +106,32 @@ def test_the_second_top_is_the_probabilities(backend, order, rng, weights):
     run.top[1].diff[...] = 100
     assert_allclose(run.backward().bottom[0].diff, scale * dx, rtol=1e-4, atol=1e-6)
     check_gradient(prototxt(), x, labels, tops=2)
+
+
+@pytest.mark.parametrize("layer_type, third", [("SoftmaxWithLoss", ""), ("InfogainLoss", 'bottom: "matrix"')])
+def test_a_layer_in_place_on_the_probabilities_does_not_spoil_the_gradient(rng, layer_type, third):
+    values = {"x": rng.normal(size=SHAPE), "labels": labels_for(rng, 1), "matrix": rng.normal(size=(3, 3))}
+    found = []
+    for top in ("prob", "scaled"):
+        inputs = "".join(
+            f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims(array)} }} }} }}'
+            for name, array in values.items()
+        )
+        net = make_net(f"""{inputs}
+            layer {{ name: "bias" type: "Bias" bottom: "x" top: "y" }}
+            layer {{ name: "loss" type: "{layer_type}" bottom: "y" bottom: "labels" {third} top: "loss" top: "prob" }}
+            layer {{ name: "scale" type: "Power" bottom: "prob" top: "{top}" power_param {{ scale: 7 }} }}""")
+        for name, array in values.items():
+            net.blobs[name].data[...] = array
+        net.forward()
+        net.backward()
+        found.append(np.array(net.blobs["y"].diff))
+    assert np.abs(found[0]).max() > 0
+    assert_allclose(found[1], found[0])
+
+
+def dims(array):
+    return " ".join(f"dim: {size}" for size in array.shape)
 
 
 def test_the_gradient_follows_the_tops_diff(backend, order, rng):
