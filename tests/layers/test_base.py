@@ -5,7 +5,8 @@ import pytest
 
 from minicaffe.blob import DATA, DIFF, Blob
 from minicaffe.errors import GraphError, MinicaffeError, Origin, ParamError, ShapeError
-from minicaffe.layers.base import TEST, TRAIN, Context, Layer, NeuronLayer
+from minicaffe.layers.base import TEST, TRAIN, Context, Layer
+from minicaffe.layers.neuron_layer import NeuronLayer
 from minicaffe.proto import caffe_pb2
 
 
