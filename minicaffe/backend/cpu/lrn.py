@@ -19,7 +19,7 @@ from minicaffe.backend.cpu.team import TEAM
 from minicaffe.backend.workspace import Workspace
 
 # Values of a box: with a handful of arrays of that size at work, they fit a second-level cache.
-BOX = 1 << 16
+BOX = 1 << 17
 
 
 def lrn_forward(

@@ -1,31 +1,72 @@
-"""Softmax along one axis, and its gradient."""
+"""Softmax along one axis, and its gradient, in boxes that fit the cache and hold that axis whole."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
+from minicaffe.backend import layout
+from minicaffe.backend.cpu.boxes import cuts
+from minicaffe.backend.cpu.elementwise import merged
+from minicaffe.backend.cpu.reduce import box_sums
+from minicaffe.backend.cpu.team import SMALLEST_SHARED_WORK, TEAM
 from minicaffe.backend.workspace import Workspace
+
+# Values of a box: with smaller ones the threads wait for Python's lock between calls.
+BOX = 1 << 18
 
 
 def softmax_forward(x: np.ndarray, axis: int, y: np.ndarray, workspace: Workspace) -> None:
     """The maximum is taken off first, so that no exponential overflows."""
-    line = line_of(x, axis, workspace)
-    np.max(x, axis=axis, keepdims=True, out=line)
-    np.subtract(x, line, out=y)
-    np.exp(y, out=y)
-    np.sum(y, axis=axis, keepdims=True, out=line)
-    np.divide(y, line, out=y)
+
+    def normalize(thread: int, axis: int, x: np.ndarray, y: np.ndarray) -> None:
+        line, powers = memory(thread, axis, x, workspace)
+        np.max(x, axis=axis, keepdims=True, out=line)
+        np.subtract(x, line, out=powers)
+        np.exp(powers, out=powers)
+        np.divide(1, box_sums(powers, (axis,), x.shape), out=line)
+        np.multiply(powers, line, out=y)
+
+    by_boxes(normalize, axis, x, y)
 
 
 def softmax_backward(y: np.ndarray, dy: np.ndarray, axis: int, dx: np.ndarray, workspace: Workspace) -> None:
-    line, product = line_of(y, axis, workspace), workspace.like(y, "kernel:product")
-    np.multiply(y, dy, out=product)
-    np.sum(product, axis=axis, keepdims=True, out=line)
-    np.subtract(dy, line, out=dx)
-    np.multiply(dx, y, out=dx)
+    def differentiate(thread: int, axis: int, y: np.ndarray, dy: np.ndarray, dx: np.ndarray) -> None:
+        _, product = memory(thread, axis, y, workspace)
+        np.multiply(y, dy, out=product)
+        np.subtract(dy, box_sums(product, (axis,), y.shape), out=product)
+        np.multiply(product, y, out=dx)
+
+    by_boxes(differentiate, axis, y, dy, dx)
 
 
-def line_of(x: np.ndarray, axis: int, workspace: Workspace) -> np.ndarray:
-    """Scratch memory of x's shape with `axis` shrunk to 1."""
-    shape = x.shape[:axis] + (1,) + x.shape[axis + 1 :]
-    return workspace.array("kernel:line", shape, x.dtype)
+def memory(thread: int, axis: int, x: np.ndarray, workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
+    """For a box: an array that has lost the axis, and a whole one, which lies without gaps as the box does not."""
+    line = workspace.array(f"kernel:line{thread}", (*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.dtype)
+    return line, workspace.array(f"kernel:box{thread}", x.shape, x.dtype)
+
+
+def by_boxes(function: Callable[..., None], axis: int, *arrays: np.ndarray) -> None:
+    """function(thread, axis, *parts) for every box of the arrays, seen along the memory of the first."""
+    first = arrays[0]
+    if first.size < SMALLEST_SHARED_WORK:
+        function(0, axis % first.ndim, *arrays)
+        return
+    # A line that has lost the axis keeps it from becoming one with its neighbours.
+    line = first[(slice(None),) * (axis % first.ndim) + (slice(0, 1),)]
+    line, *views = merged([line, *arrays], layout.order_of(first), first.ndim)
+    whole = [i for i, (one, size) in enumerate(zip(line.shape, views[0].shape, strict=True)) if one != size]
+    if not whole:
+        views = [view[..., None] for view in views]
+    along = whole[0] if whole else views[0].ndim - 1
+    boxes = list(itertools.product(*cuts(views[0].shape, BOX, (along,))))
+
+    def work(job: tuple[int, Sequence[Any]]) -> None:
+        thread, boxes = job
+        for box in boxes:
+            function(thread, along, *(view[box] for view in views))
+
+    TEAM.run(work, [(thread, boxes[thread :: TEAM.size]) for thread in range(min(TEAM.size, len(boxes)))])
