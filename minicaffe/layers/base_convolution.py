@@ -69,9 +69,9 @@ class BaseConvolutionLayer(Layer):
         image = shape[self.channel_axis + 1 :]
         output = self.output_size(image)
         check_output(self, self.window, image, output)
+        self.check_columns(image, output)
         for blob in top:
             blob.reshape(*shape[: self.channel_axis], self.num_output, *output)
-        self.check_columns(image, output)
 
     def check_bottoms(self, bottom: Blobs) -> None:
         check_num_axes(self, bottom[0], self.num_axes)

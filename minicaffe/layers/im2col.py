@@ -21,7 +21,7 @@ class Im2colLayer(Layer):
 
     bottom[0]: x (*batch, C, *image), with at least one spatial axis.  top[0]: y (*batch, C * taps, *output).
     Output sizes, and convolution_param.kernel_size, stride, pad, dilation, axis: as Convolution's.
-    Backward: a pixel's gradient is the sum over all that read it, computed whether it is flagged or not.
+    Backward: a pixel's gradient is the sum over all that read it.
     Source: Caffe's im2col_layer.cpp.
     """
 
@@ -43,8 +43,8 @@ class Im2colLayer(Layer):
         batch, channels, image = self.split(bottom[0].shape)
         output = self.window.conv_output(image)
         check_output(self, self.window, image, output)
-        top[0].reshape(*batch, channels * self.window.taps, *output)
         check_columns(self, channels, self.window, image, output)
+        top[0].reshape(*batch, channels * self.window.taps, *output)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y, workspace = bottom[0].data, top[0].data, self.workspace
@@ -55,6 +55,8 @@ class Im2colLayer(Layer):
             self.kernels.im2col(images, self.window, col, workspace)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if not propagate_down[0]:
+            return
         if not top[0].count:
             bottom[0].diff.fill(0)
             return

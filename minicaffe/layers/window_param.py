@@ -77,9 +77,10 @@ def check_columns(layer: Layer, channels: int, window: Window, image: Sizes, out
     Both stand in scratch memory while a layer runs; Caffe's buffers have the same limit.
     """
     outer = [size + 2 * pad for size, pad in zip(image, window.pad, strict=True)]
-    check_count(layer, (channels, *outer), f"{list(window.pad)} makes a padded picture", f"{PARAM}.pad")
+    padding = f"is {list(window.pad)} and " if any(window.pad) else ""
+    check_count(layer, (channels, *outer), f"{padding}makes a picture", f"{PARAM}.pad" if padding else PARAM)
     columns = (channels * window.taps, *output)
-    check_count(layer, columns, f"kernel_size {list(window.kernel)} makes windows of one picture", PARAM)
+    check_count(layer, columns, f"with kernel_size {list(window.kernel)} makes windows of one picture", PARAM)
 
 
 def check_count(layer: Layer, shape: Sizes, makes: str, field: str) -> None:
