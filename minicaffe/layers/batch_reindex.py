@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minicaffe.blob import shape_text
-from minicaffe.errors import GraphError, ShapeError
+from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
-from minicaffe.layers.row_index import read_rows, rows_of
+from minicaffe.layers.row_index import read_rows, refuse_gradient, rows_of
 
 
 @register("BatchReindex")
@@ -37,9 +37,7 @@ class BatchReindexLayer(Layer):
         self.kernels.take_rows(bottom[0].data, rows, top[0].data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        if propagate_down[1]:
-            text = "cannot back-propagate to bottom[1], the numbers of items: take it out of propagate_down"
-            raise self.error(GraphError, text, "propagate_down")
+        refuse_gradient(self, propagate_down, 1, "the numbers of items")
         if propagate_down[0]:
             dx = bottom[0].diff
             dx.fill(0)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from minicaffe.backend.regroup import regrouped, regrouped_out
-from minicaffe.errors import GraphError, ParamError
+from minicaffe.errors import ParamError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
-from minicaffe.layers.row_index import read_rows, rows_of
+from minicaffe.layers.row_index import read_rows, refuse_gradient, rows_of
 
 
 @register("Embed")
@@ -49,9 +49,7 @@ class EmbedLayer(Layer):
                 self.xp.add(y, self.blobs[1].data, out=y)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        if propagate_down[0]:
-            text = "cannot back-propagate to bottom[0], the numbers of rows: take it out of propagate_down"
-            raise self.error(GraphError, text, "propagate_down")
+        refuse_gradient(self, propagate_down, 0, "the numbers of rows")
         dy: Any = regrouped(top[0].diff, self.matrix, self.workspace, "embed:y")
         if self.param_propagate_down[0]:
             self.kernels.add_rows(dy, rows_of(self, bottom[0]), self.blobs[0].diff)

@@ -11,6 +11,7 @@ from minicaffe.blob import DATA, Blob, shape_text
 from minicaffe.errors import GraphError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
+from minicaffe.layers.row_index import refuse_gradient
 
 
 @register("Filter")
@@ -70,9 +71,7 @@ class FilterLayer(Layer):
             self.kernels.take_rows(x.data, self.kept, y.data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        if propagate_down[-1]:
-            text = f"cannot back-propagate to bottom[{len(top)}], the selector: take it out of propagate_down"
-            raise self.error(GraphError, text, "propagate_down")
+        refuse_gradient(self, propagate_down, len(top), "the selector")
         for x, y, wanted in zip(bottom, top, propagate_down, strict=False):
             if wanted:
                 dx = x.diff
