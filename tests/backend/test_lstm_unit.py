@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from kernel_machines import place
 
-from minicaffe.backend import layout
+from minicaffe.backend import CPU, layout
+from minicaffe.backend.cpu.team import TEAM, cut
 from minicaffe.backend.workspace import Workspace
 
 MEMORY = pytest.mark.parametrize("memory", [layout.C_ORDER, layout.BATCH_INNERMOST])
@@ -50,3 +51,23 @@ def test_a_new_sequence_does_not_ask_the_forget_gate(backend):
     backend.kernels.lstm_unit_forward(c_prev, gates, cont, act, c, tanh_c, h, Workspace(backend))
     np.testing.assert_allclose(backend.to_host(c), [[0.5 * np.tanh(1)]])
     assert backend.to_host(act)[0, 1] == 0
+
+
+def test_streams_shared_by_the_threads_are_the_same_streams(rng):
+    """What is computed for many of them at once is what is computed for each ten."""
+    streams, cells = 300, 150
+    kernels, workspace, cell, gates = CPU.kernels, Workspace(CPU), (streams, cells), (streams, 4 * cells)
+    assert len(cut(streams, 3 * streams * cells)) == min(TEAM.size, streams)
+    read = rng.normal(size=cell), rng.normal(size=gates), np.resize([0.0, 1, 0.5], streams)
+    whole, parts = ([np.full(shape, np.nan) for shape in (gates, cell, cell, cell)] for _ in range(2))
+    back, parts_back = ([np.full(shape, np.nan) for shape in (cell, gates)] for _ in range(2))
+    gradients = rng.normal(size=(2, *cell))
+    for made, made_back, step in ((whole, back, streams), (parts, parts_back, 10)):
+        for start in range(0, streams, step):
+            n = slice(start, start + step)
+            c_prev, _, cont = given = [array[n] for array in read]
+            act, _, tanh_c, _ = forward = [array[n] for array in made]
+            kernels.lstm_unit_forward(*given, *forward, workspace)
+            dc, dh = (array[n] for array in gradients)
+            kernels.lstm_unit_backward(c_prev, act, cont, tanh_c, dc, dh, *(array[n] for array in made_back), workspace)
+    assert_close(CPU, whole + back, parts + parts_back)

@@ -1,9 +1,13 @@
-"""One step of an LSTM cell, NumPy over whole blocks of gates, in place wherever a result fits."""
+"""One step of an LSTM cell: NumPy over whole blocks of gates, in place wherever a result fits.
+
+Many streams are shared by the threads; what is shared is counted by the longest calls, over three blocks.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from minicaffe.backend.cpu.team import TEAM, cut
 from minicaffe.backend.workspace import Workspace
 
 
@@ -18,11 +22,26 @@ def lstm_unit_forward(
     workspace: Workspace,
 ) -> None:
     """As kernels.py."""
+    arrays = c_prev, gates, cont, act, c, tanh_c, h, workspace.like(c, "kernel:lstm_unit")
+    TEAM.run(lambda n: forward(*[array[n] for array in arrays]), cut(len(h), 3 * h.size))
+
+
+def forward(
+    c_prev: np.ndarray,
+    gates: np.ndarray,
+    cont: np.ndarray,
+    act: np.ndarray,
+    c: np.ndarray,
+    tanh_c: np.ndarray,
+    h: np.ndarray,
+    scratch: np.ndarray,
+) -> None:
+    """The step for some of the streams."""
     activate(gates, cont, act)
     i, f, o, g = blocks(act)
     np.multiply(f, c_prev, out=c)
     c *= cont[:, None]
-    c += np.multiply(i, g, out=workspace.like(c, "kernel:lstm_ig"))
+    c += np.multiply(i, g, out=scratch)
     np.tanh(c, out=tanh_c)
     np.multiply(o, tanh_c, out=h)
 
@@ -51,10 +70,26 @@ def lstm_unit_backward(
     workspace: Workspace,
 ) -> None:
     """As kernels.py."""
+    arrays = c_prev, act, cont, tanh_c, dc, dh, dc_prev, dgates, workspace.like(dh, "kernel:lstm_unit")
+    TEAM.run(lambda n: backward(*[array[n] for array in arrays]), cut(len(dh), 3 * dh.size))
+
+
+def backward(
+    c_prev: np.ndarray,
+    act: np.ndarray,
+    cont: np.ndarray,
+    tanh_c: np.ndarray,
+    dc: np.ndarray,
+    dh: np.ndarray,
+    dc_prev: np.ndarray,
+    dgates: np.ndarray,
+    q: np.ndarray,
+) -> None:
+    """The step back for some of the streams.  q: scratch for the gradient of c, whole."""
     i, f, o, g = blocks(act)
     di, df, do, dg = blocks(dgates)
     slopes(act, dgates)
-    q = np.square(tanh_c, out=workspace.like(tanh_c, "kernel:lstm_q"))
+    np.square(tanh_c, out=q)
     np.subtract(1, q, out=q)
     q *= o
     q *= dh
