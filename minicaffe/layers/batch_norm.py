@@ -20,8 +20,8 @@ def inverse_deviation(xp, variance, *, eps):
 
 
 @formula
-def moving_sum(xp, total, value, *, fraction, weight):
-    return fraction * total + weight * value
+def moving_sum(xp, before, value, *, fraction, weight):
+    return fraction * before + weight * value
 
 
 @formula

@@ -41,9 +41,9 @@ def gradient_sums(xp, dy, x, mean):
 
 
 @formula
-def slope_by_distance(xp, total, inverse, *, size):
+def slope_by_distance(xp, product, inverse, *, size):
     """How much the gradient of a value changes with its distance from the mean: mean(dy * y) / deviation."""
-    return total * xp.square(inverse) / size
+    return product * xp.square(inverse) / size
 
 
 @formula

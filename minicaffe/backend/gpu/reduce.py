@@ -20,6 +20,8 @@ Array = Any
 
 # Values that a thread adds up: few enough that many threads have work, enough that few sums are left.
 RUN = 128
+# Names that no formula uses for an operand.
+SIZES = [f"Index {name}_" for name in ("outer", "kept", "inner", "groups", "lanes")]
 
 
 def sum_to(
@@ -85,8 +87,7 @@ def compiled(formula: Formula, operands: tuple[tuple[str, bool], ...], results: 
         parameters += [f"const {kind}* {name}", *([f"Index {name}_inner", f"Index {name}_size"] if broadcast else [])]
         reads.append(f"{name}[i / {name}_inner % {name}_size]" if broadcast else f"{name}[i]")
     parameters += [f"double {name}" for name in formula.numbers]
-    parameters += [f"Index {name}" for name in ("outer_", "kept_", "inner_", "groups_", "lanes_")]
-    parameters += [f"double* result_{number}" for number in range(results)]
+    parameters += [*SIZES, *(f"double* result_{number}" for number in range(results))]
     lines, values = traced(formula, reads)
     return Kernel(source(f"sum_{formula.name}", parameters, lines, values))
 
@@ -96,17 +97,17 @@ def source(name: str, parameters: Sequence[str], lines: Sequence[str], values: S
     starts = ", ".join(f"sum_{n} = 0" for n in range(len(values)))
     adds = [f"sum_{n} += {value};" for n, value in enumerate(values)]
     body = "\n".join(" " * 16 + line for line in [*lines, *adds])
-    ends = "\n".join(f"        result_{n}[t] = sum_{n};" for n in range(len(values)))
+    ends = "\n".join(f"        result_{n}[run_] = sum_{n};" for n in range(len(values)))
     return f"""
-// t: a run of the values (outer, kept, inner), every lanes-th of a row, in every groups-th of the outer ones.
+// run_: values of (outer, kept, inner) that one thread adds up, every lanes-th of a row, in every groups-th outer one.
 extern "C" __global__ void {name}({", ".join(parameters)})
 {{
-    GRID_STRIDE_LOOP(t, total) {{
-        Index lane = t % lanes_, k = t / lanes_ % kept_, group = t / lanes_ / kept_;
+    GRID_STRIDE_LOOP(run_, total) {{
+        Index lane_ = run_ % lanes_, place_ = run_ / lanes_ % kept_, group_ = run_ / lanes_ / kept_;
         double {starts};
-        for (Index o = group; o < outer_; o += groups_)
-            for (Index j = lane; j < inner_; j += lanes_) {{
-                Index i = (o * kept_ + k) * inner_ + j;
+        for (Index o_ = group_; o_ < outer_; o_ += groups_)
+            for (Index j_ = lane_; j_ < inner_; j_ += lanes_) {{
+                Index i = (o_ * kept_ + place_) * inner_ + j_;
 {body}
             }}
 {ends}
@@ -116,21 +117,5 @@ extern "C" __global__ void {name}({", ".join(parameters)})
 
 
 SUM_AGAIN = Kernel(
-    source(
-        "sum_again",
-        [
-            *(
-                "Index total",
-                "const T* values",
-                "Index outer_",
-                "Index kept_",
-                "Index inner_",
-                "Index groups_",
-                "Index lanes_",
-            ),
-            "double* result_0",
-        ],
-        [],
-        ["values[i]"],
-    )
+    source("sum_again", ["Index total", "const T* values", *SIZES, "double* result_0"], [], ["values[i]"])
 )
