@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minicaffe.backend.formula import formula
 from minicaffe.backend.regroup import regrouped, regrouped_out
 from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Blobs
@@ -13,12 +12,6 @@ from minicaffe.layers.loss_layer import LossLayer, check_labels
 from minicaffe.layers.registry import register
 
 SMALLEST_PROBABILITY = 1e-20
-
-
-@formula
-def log_slope(xp, p, label, k, slope, *, smallest):
-    """-slope / p at the label, else 0."""
-    return xp.where(k == xp.trunc(label), -slope / xp.maximum(p, smallest), 0)
 
 
 @register("MultinomialLogisticLoss")
@@ -54,8 +47,10 @@ class MultinomialLogisticLossLayer(LossLayer):
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
             return
+        xp, slope = self.xp, self.slope(top, max(1, self.matrix[0]))
         p = regrouped(bottom[0].data, self.matrix, self.workspace, "multinomial_logistic_loss:p")
-        label = bottom[1].data.reshape(-1, 1)
-        slope = self.slope(top, max(1, self.matrix[0]))
+        label = bottom[1].data.reshape(-1, 1).astype("int64")
+        chosen = xp.take_along_axis(p, label, 1)
         with regrouped_out(bottom[0].diff, self.matrix, self.workspace, "multinomial_logistic_loss:dp") as dp:
-            self.apply(log_slope, p, label, self.class_numbers(p), slope, out=dp, smallest=SMALLEST_PROBABILITY)
+            dp.fill(0)
+            xp.put_along_axis(dp, label, -slope / xp.maximum(chosen, SMALLEST_PROBABILITY), 1)

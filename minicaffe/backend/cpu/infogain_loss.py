@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicaffe.backend import layout
-from minicaffe.backend.cpu.labels import label_index
+from minicaffe.backend.cpu.labels import in_memory, label_index
 from minicaffe.backend.workspace import Workspace
 
 
@@ -52,7 +51,6 @@ def label_rows(matrix: np.ndarray, index: np.ndarray, axis: int, prob: np.ndarra
     k = np.arange(classes).reshape((classes, *[1] * (prob.ndim - 1 - axis)))
     place = np.add(index * classes, k, out=workspace.like(prob, "kernel:place", np.intp))
     rows = workspace.like(prob, "kernel:rows")
-    in_memory = layout.batch_last if layout.order_of(prob) == layout.BATCH_INNERMOST else np.asarray
     # The labels are checked already; any mode but "raise" writes into `out` itself.
     np.take(matrix, in_memory(place), out=in_memory(rows), mode="clip")
     return rows

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicaffe.backend.cpu.labels import label_index
+from minicaffe.backend import layout
+from minicaffe.backend.cpu.labels import in_memory, label_places
 from minicaffe.backend.workspace import Workspace
 
 
 def log_loss_forward(
     prob: np.ndarray, label: np.ndarray, axis: int, ignore: int | None, smallest: float, workspace: Workspace
 ) -> tuple[float, int]:
-    index, valid = label_index(label, prob.shape, axis, ignore)
-    chosen = np.take_along_axis(prob, index, axis)
+    values, place, valid = label_places(label, prob, axis, ignore)
+    chosen = values.reshape(-1)[place]
     if valid is not None:
         chosen = chosen[valid]
     logs = np.log(np.maximum(chosen, prob.dtype.type(smallest)))
@@ -22,9 +23,14 @@ def log_loss_forward(
 def softmax_loss_backward(
     prob: np.ndarray, label: np.ndarray, axis: int, ignore: int | None, scale: np.ndarray, dx: np.ndarray
 ) -> None:
-    index, valid = label_index(label, prob.shape, axis, ignore)
+    if layout.order_of(prob) != layout.order_of(dx):
+        # Rare: under a layer whose blobs lie in C order whatever the net's.
+        np.copyto(dx, prob)
+        prob = dx.copy("K")
     np.multiply(prob, scale, out=dx)
+    values, place, valid = label_places(label, prob, axis, ignore)
+    slopes = in_memory(dx).reshape(values.shape)
     # From the probability itself: where it is almost 1, scale * p - scale would lose the difference.
-    np.put_along_axis(dx, index, (np.take_along_axis(prob, index, axis) - 1) * scale, axis)
+    slopes.reshape(-1)[place] = (values.reshape(-1)[place] - 1) * scale
     if valid is not None:
-        np.copyto(dx, 0, where=~valid)
+        np.copyto(slopes, 0, where=~valid[:, np.newaxis])
