@@ -41,7 +41,7 @@ def conv_forward(x, weight, bias, y, window: Window, group: int, workspace: Work
 
         def multiply(job, image=image, out=out):
             thread, rows = job
-            for piece in pieces(image, out, window, rows):
+            for piece in pieces(len(image), out, window, rows):
                 part = out[:, piece]
                 col = columns(image, window, part, piece, group, workspace, thread)
                 np.matmul(w, col, out=matrices(part, group))
@@ -63,23 +63,24 @@ def conv_backward_data(dy, weight, dx, window: Window, group: int, workspace: Wo
     w = matrices(weight, group).transpose(0, 2, 1)
     for image, out in pictures(dx, dy):
         sums = fold_target(image, window, workspace)
+        into_groups = by_group(sums, group)
 
-        def multiply(job, sums=sums, out=out):
-            thread, (g, channels) = job
-            taps = slice(channels.start * window.taps, channels.stop * window.taps)
-            wt, into = w[g][taps], channel_slice(sums, g, group)[channels]
-            dy_g = channel_slice(out, g, group)
+        def multiply(job, into_groups=into_groups, out=out):
+            thread, groups, channels = job
+            into, dy_groups = into_groups[groups, channels], by_group(out, group)[groups]
+            wt = w[groups, channels.start * window.taps : channels.stop * window.taps]
             if window.is_pointwise:
-                np.matmul(wt, matrices(dy_g)[0], out=matrices(into)[0])
+                np.matmul(wt, matrices_of(dy_groups), out=matrices_of(into))
                 return
             into.fill(0)
-            for piece in pieces(into, out, window, tile=FOLD_BYTES):
-                part = dy_g[:, piece]
-                col = column_memory(into.shape[0], window, part, 1, workspace, thread)
-                np.matmul(wt, matrices(part)[0], out=col[0])
-                fold(by_tap(col, window, part), window, into[:, piece.start * window.stride[0] :])
+            for piece in pieces(len(into) * into.shape[1], out, window, tile=FOLD_BYTES):
+                part = dy_groups[:, :, piece]
+                col = workspace.array(f"kernel:col{thread}", (*wt.shape[:2], math.prod(part.shape[2:])), part.dtype)
+                np.matmul(wt, matrices_of(part), out=col)
+                taps = col.reshape(*into.shape[:2], window.taps, *part.shape[2:])
+                fold(taps, window, into[:, :, piece.start * window.stride[0] :], lead=2)
 
-        TEAM.run(multiply, channel_jobs(image.shape[0], group, out.size * 8))
+        TEAM.run(multiply, group_jobs(group, into_groups.shape[1], out.size * 8))
         unpad(sums, window, image)
 
 
@@ -103,7 +104,7 @@ def conv_backward_weight(x, dy, dweight, dbias, window: Window, group: int, work
         def multiply(job, image=image, out=out):
             thread, rows = job
             total, product = sums[thread]
-            for piece in pieces(image, out, window, rows):
+            for piece in pieces(len(image), out, window, rows):
                 part = out[:, piece]
                 col = columns(image, window, part, piece, group, workspace, thread)
                 np.matmul(col, matrices(part, group).swapaxes(1, 2), out=product)
@@ -153,11 +154,11 @@ def pictures(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndar
 
 
 def pieces(
-    image: np.ndarray, out: np.ndarray, window: Window, rows: slice | None = None, tile: int = UNFOLD_BYTES
+    channels: int, out: np.ndarray, window: Window, rows: slice | None = None, tile: int = UNFOLD_BYTES
 ) -> Iterator[slice]:
     """Runs of output rows (all, or those of `rows`) whose columns fit `tile` bytes; at least a row each."""
     rows = rows or slice(0, out.shape[1])
-    row_bytes = image.shape[0] * window.taps * math.prod(out.shape[2:]) * out.itemsize
+    row_bytes = channels * window.taps * math.prod(out.shape[2:]) * out.itemsize
     step = max(1, tile // max(1, row_bytes))
     if window.is_pointwise:
         step = max(1, rows.stop - rows.start)
@@ -169,21 +170,12 @@ def columns(image, window: Window, part, rows: slice, group: int, workspace: Wor
     """The unfolded windows of one piece: (group, C / group * taps, outputs).  `image` is padded."""
     if window.is_pointwise:
         return image[:, rows].reshape(group, image.shape[0] // group, -1)
-    col = column_memory(image.shape[0], window, part, group, workspace, thread)
+    shape = (group, image.shape[0] // group * window.taps, math.prod(part.shape[1:]))
+    col = workspace.array(f"kernel:col{thread}", shape, part.dtype)
     first = image[:, rows.start * window.stride[0] :]
     output = part.shape[1 : 1 + len(window.kernel)]
     np.copyto(col.reshape(image.shape[0], *window.kernel, *part.shape[1:]), windows(first, window, output))
     return col
-
-
-def column_memory(channels: int, window: Window, part, group: int, workspace: Workspace, thread: int) -> np.ndarray:
-    shape = (group, channels // group * window.taps, math.prod(part.shape[1:]))
-    return workspace.array(f"kernel:col{thread}", shape, part.dtype)
-
-
-def by_tap(col: np.ndarray, window: Window, part: np.ndarray) -> np.ndarray:
-    """(group, C / group * taps, outputs) as (C, taps, *output[, N])."""
-    return col.reshape(-1, window.taps, *part.shape[1:])
 
 
 def matrices(array: np.ndarray, group: int = 1) -> np.ndarray:
@@ -193,18 +185,23 @@ def matrices(array: np.ndarray, group: int = 1) -> np.ndarray:
     return view
 
 
-def channel_slice(part: np.ndarray, g: int, group: int) -> np.ndarray:
-    """Group g of the channels of (O, ...)."""
-    size = part.shape[0] // group
-    return part[g * size : (g + 1) * size]
+def by_group(part: np.ndarray, group: int) -> np.ndarray:
+    """(O, ...) as (group, O / group, ...)."""
+    return part.reshape(group, part.shape[0] // group, *part.shape[1:])
 
 
-def channel_jobs(channels: int, group: int, work: int) -> list[tuple[int, tuple[int, slice]]]:
-    """(thread, (group, channels of it)): the input channels, cut for the team."""
-    if group > 1:
-        # Parts go to threads round robin, and the groups of one thread share its scratch memory.
-        return [(g % TEAM.size, (g, slice(0, channels // group))) for g in range(group)]
-    return [(thread, (0, span)) for thread, span in enumerate(cut(channels, work))]
+def matrices_of(groups: np.ndarray) -> np.ndarray:
+    """(group, channels, rows, ...) as (group, channels, all else), a view."""
+    view = groups.view()
+    view.shape = (*groups.shape[:2], math.prod(groups.shape[2:]))
+    return view
+
+
+def group_jobs(group: int, channels: int, work: int) -> list[tuple[int, slice, slice]]:
+    """(thread, groups, input channels of each): the groups cut for the team, or where they are few the channels."""
+    if group >= TEAM.size:
+        return [(thread, groups, slice(0, channels)) for thread, groups in enumerate(cut(group, work))]
+    return [(thread, slice(0, group), span) for thread, span in enumerate(cut(channels, work))]
 
 
 def alike(x: np.ndarray, y: np.ndarray, workspace: Workspace) -> np.ndarray:

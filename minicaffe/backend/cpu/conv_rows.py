@@ -94,11 +94,11 @@ def backward_data(dy, weight, dx, window: Window, group: int, workspace: Workspa
             shape = (group, into.shape[1], inputs, math.prod(out.shape[2:]))
             drows = workspace.array(f"kernel:rows{thread}", shape, out.dtype)
             multiply_rows(w, out, piece, window, drows, workspace, thread)
+            into.fill(0)
             taps = (sums.shape[0] // group, window.inner.taps, *out.shape[2:])
-            for g, part in enumerate(np.split(into, group)):
-                col = drows[g].reshape(-1, *taps).transpose(1, 2, 0, *range(3, 1 + len(taps)))
-                part.fill(0)
-                fold(col, window.inner, part)
+            col = drows.reshape(*drows.shape[:2], *taps)  # (group, rows, C / group, taps, *inner outputs, N)
+            col = col.transpose(0, 2, 3, 1, *range(4, col.ndim))
+            fold(col, window.inner, into.reshape(group, -1, *into.shape[1:]), lead=2)
 
     TEAM.run(multiply, list(enumerate(cut(sums.shape[1], out.size * 8))))
     unpad(sums, window, image)

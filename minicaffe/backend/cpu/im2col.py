@@ -45,14 +45,17 @@ def windows(image: np.ndarray, window: Window, output: tuple[int, ...]) -> np.nd
     return as_strided(image, shape, strides, writeable=False)
 
 
-def fold(col: np.ndarray, window: Window, image: np.ndarray) -> None:
-    """Add col (C, taps, *output[, N]) to the pixels of the padded image that each tap meets."""
+def fold(col: np.ndarray, window: Window, image: np.ndarray, lead: int = 1) -> None:
+    """Add col (C, taps, *output[, N]) to the pixels of the padded image (C, *image[, N]) that each tap meets.
+
+    lead: how many axes stand where C does.
+    """
     axes = len(window.kernel)
     for tap, offset in enumerate(np.ndindex(*window.kernel)):
-        part = col[:, tap]
+        part = col[(slice(None),) * lead + (tap,)]
         begins = (o * d for o, d in zip(offset, window.dilation, strict=True))
-        sizes = zip(begins, window.stride, part.shape[1 : 1 + axes], strict=True)
-        place = (slice(None), *(slice(b, b + s * (n - 1) + 1, s) if n else slice(0) for b, s, n in sizes))
+        sizes = zip(begins, window.stride, part.shape[lead : lead + axes], strict=True)
+        place = (slice(None),) * lead + tuple(slice(b, b + s * (n - 1) + 1, s) if n else slice(0) for b, s, n in sizes)
         np.add(image[place], part, out=image[place])
 
 
