@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minicaffe.backend.formula import formula
 from minicaffe.layers.base import Blobs
 from minicaffe.layers.base_recurrent import RecurrentLayer
 from minicaffe.layers.kept import Kept
 from minicaffe.layers.parameter_gradient import add_product, add_sum
 from minicaffe.layers.registry import register
-
-
-@formula
-def through_tanh(xp, y, dy):
-    """The gradient of x where y = tanh(x)."""
-    return dy * (1 - y * y)
+from minicaffe.layers.tanh import tanh_gradient
 
 
 @register("RNN")
@@ -56,7 +50,7 @@ class RNNLayer(RecurrentLayer):
         """Through the output: d(W_ho h + b_o), the gradients of W_ho and b_o, and d(h)."""
         dy = top[0].diff
         before, dh = self.lent("do", *dy.shape), self.lent("dh_all", *dy.shape)
-        self.apply(through_tanh, self.kept.y(top), dy, out=before)
+        self.apply(tanh_gradient, self.kept.y(top), dy, out=before)
         rows = before.reshape(-1, self.num_output)
         add_product(self, self.w_o, rows.T, self.a.data.reshape(-1, self.num_output))
         add_sum(self, self.b_o, rows)
@@ -64,7 +58,7 @@ class RNNLayer(RecurrentLayer):
         return dh
 
     def backward_stepper(self, a: Any, cont: Any, da: Any) -> Callable[[int, Any], None]:
-        return lambda t, dh: self.apply(through_tanh, a[t], dh, out=da[t])
+        return lambda t, dh: self.apply(tanh_gradient, a[t], dh, out=da[t])
 
     def log_forward(self, top: Blobs) -> None:
         for t in range(1, self.steps + 1):
