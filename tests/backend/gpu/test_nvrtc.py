@@ -22,13 +22,16 @@ def test_compiles(kernel, architecture):
         assert kernel.name.encode() in nvrtc.compile_cuda(source, architecture)
 
 
-@pytest.mark.parametrize("formula", FORMULAS, ids=lambda formula: formula.name)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("broadcast", [False, True])
-def test_formulas_compile(formula, broadcast):
-    outputs = len(traced(formula, formula.arrays)[1])
-    kernel = compiled(formula, (("T", broadcast),) * len(formula.arrays), ("T",) * outputs)
-    for source in cuda_host.variants(kernel):
-        assert formula.name.encode() in nvrtc.compile_cuda(source, "sm_90")
+def test_formulas_compile(dtype, broadcast):
+    """All in one program, which takes a tenth of the time."""
+    kernels = []
+    for formula in {formula.name: formula for formula in FORMULAS}.values():
+        results = len(traced(formula, formula.arrays)[1])
+        kernels.append(compiled(formula, (("T", broadcast),) * len(formula.arrays), ("T",) * results))
+    code = nvrtc.compile_cuda("".join(kernel.source(T=dtype) for kernel in kernels), "sm_90")
+    assert all(kernel.name.encode() in code for kernel in kernels)
 
 
 @pytest.mark.parametrize(
