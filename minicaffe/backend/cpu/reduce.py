@@ -56,17 +56,21 @@ def box_sums(values: np.ndarray, summed: tuple[int, ...], shape: tuple[int, ...]
         return values
     last = summed[-1]
     if last == len(shape) - 1:
-        sums = np.matmul(values, ones(values.dtype)[: shape[last]])[..., None]
+        sums = np.matmul(values, ones(shape[last], values.dtype))[..., None]
     elif last == len(shape) - 2:
-        sums = np.matmul(ones(values.dtype)[: shape[last]], values)[..., None, :]
+        sums = np.matmul(ones(shape[last], values.dtype), values)[..., None, :]
     else:
         return values.sum(axis=summed, keepdims=True)
     return sums.sum(axis=summed[:-1], keepdims=True, dtype=np.float64) if len(summed) > 1 else sums
 
 
+def ones(count: int, dtype: np.dtype) -> np.ndarray:
+    return _ones(max(PIECE, 1 << (count - 1).bit_length()), dtype)[:count]
+
+
 @functools.cache
-def ones(dtype: np.dtype) -> np.ndarray:
-    return np.ones(PIECE, dtype)
+def _ones(count: int, dtype: np.dtype) -> np.ndarray:
+    return np.ones(count, dtype)
 
 
 # --- where the boxes lie ------------------------------------------------------------------------
