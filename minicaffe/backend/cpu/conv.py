@@ -120,7 +120,8 @@ def conv_backward_weight(x, dy, dweight, dbias, window: Window, group: int, work
 
 
 def add_bias(y: np.ndarray, bias: np.ndarray) -> None:
-    y += bias.reshape(-1, *(1,) * (y.ndim - 2))
+    b = bias.reshape(-1, *(1,) * (y.ndim - 2))
+    TEAM.run(lambda c: np.add(y[:, c], b[c], out=y[:, c]), cut(y.shape[1], y.size))
 
 
 def sum_to_channels(dy: np.ndarray, dbias: np.ndarray, workspace: Workspace) -> None:
