@@ -1,39 +1,15 @@
-"""Softmax against its definition."""
-
-import math
+"""Softmax beyond the table of all types."""
 
 import numpy as np
 import pytest
-from harness import check_gradient, check_rejected, run_layer
+from harness import run_layer
 from numpy.testing import assert_allclose, assert_array_equal
 
-from minicaffe.errors import ShapeError
-
 SHAPE = (2, 3, 4, 5)
-AXES = [0, 1, 2, 3, -1, -3]
 
 
 def prototxt(axis):
     return f'type: "Softmax" softmax_param {{ axis: {axis} }}'
-
-
-def definition(line):
-    powers = [math.exp(v) for v in line]
-    return np.array(powers) / sum(powers)
-
-
-@pytest.mark.parametrize("axis", AXES)
-@pytest.mark.parametrize("in_place", [False, True])
-def test_forward_is_the_definition(backend, order, rng, axis, in_place):
-    x = rng.normal(size=SHAPE)
-    y = run_layer(prototxt(axis), x, in_place=in_place).top[0].data
-    assert_allclose(y, np.apply_along_axis(definition, axis, x), rtol=1e-5)
-
-
-@pytest.mark.parametrize("axis", AXES)
-@pytest.mark.parametrize("in_place", [False, True])
-def test_gradient(backend, order, rng, axis, in_place):
-    check_gradient(prototxt(axis), rng.normal(size=SHAPE), in_place=in_place)
 
 
 def test_the_default_axis_is_the_channels(backend, order, rng):
@@ -62,15 +38,3 @@ def test_one_class(backend, order, rng):
 def test_empty_blobs(backend, order, shape):
     run = run_layer('type: "Softmax"', shape).backward()
     assert run.top[0].shape == run.bottom[0].diff.shape == shape
-
-
-def test_float32_follows_float64(order, rng):
-    x = 5 * rng.normal(size=(4, 30, 3, 3)).astype(np.float32)
-    single, double = (run_layer('type: "Softmax"', x, dtype=dtype).top[0].data for dtype in ("float32", "float64"))
-    assert single.dtype == np.float32
-    assert_allclose(single, double, rtol=1e-5)
-
-
-@pytest.mark.parametrize("axis, shape", [(4, SHAPE), (-5, SHAPE), (1, (7,)), (0, ())])
-def test_an_axis_that_is_not_there(axis, shape):
-    check_rejected(prototxt(axis), [shape], ShapeError, "softmax_param.axis", f"is {axis}")
