@@ -8,9 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from minicaffe.backend.cpu.reduce import sum_to
 from minicaffe.backend.cpu.team import TEAM, cut
+from minicaffe.backend.formula import formula
 from minicaffe.backend.geometry import Window
 from minicaffe.backend.workspace import Workspace
+
+
+@formula
+def itself(xp, x):
+    return x
 
 
 def taps(x: np.ndarray, window: Window, *outputs: np.ndarray) -> Iterator[tuple]:
@@ -34,6 +41,10 @@ def by_channels(function: Callable[..., None], x: np.ndarray, *arrays: np.ndarra
 
 def average_pool_forward(x: np.ndarray, window: Window, y: np.ndarray, workspace: Workspace) -> None:
     areas = window_areas(window, x.shape[2:], y)
+    if is_whole_image(window, x, y):
+        sum_to(itself, [x], [y], {}, workspace)
+        np.divide(y, areas, out=y)
+        return
 
     def pool(x, y):
         y.fill(0)
@@ -48,6 +59,10 @@ def average_pool_forward(x: np.ndarray, window: Window, y: np.ndarray, workspace
 def average_pool_backward(dy: np.ndarray, window: Window, dx: np.ndarray, workspace: Workspace) -> None:
     share = workspace.like(dy, "kernel:share")
     areas = window_areas(window, dx.shape[2:], dy)
+    if is_whole_image(window, dx, dy):
+        np.divide(dy, areas, out=share)
+        by_channels(np.copyto, dx, share)
+        return
 
     def unpool(dx, dy, share):
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -57,6 +72,12 @@ def average_pool_backward(dy: np.ndarray, window: Window, dx: np.ndarray, worksp
             into += gradient
 
     by_channels(unpool, dx, dy, share)
+
+
+def is_whole_image(window: Window, x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether there is one window, and all pixels lie in it, as with global pooling."""
+    reach = zip(x.shape[2:], window.kernel, window.pad, strict=True)
+    return y.shape[2:] == (1, 1) and x.size > 0 and all(kernel - pad >= size for size, kernel, pad in reach)
 
 
 def window_areas(window: Window, image: tuple[int, ...], y: np.ndarray) -> np.ndarray:
