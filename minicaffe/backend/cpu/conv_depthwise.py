@@ -25,8 +25,8 @@ from minicaffe.backend.workspace import Workspace
 
 # Bytes of what the taps meet that a thread works on at once (measured: docs/performance.md).
 PIECE_BYTES = 3 << 19
-# With more filters a channel, products of all columns are faster.
-MOST_FILTERS = 4
+# With more filters a channel, products of all columns are faster (measured: docs/performance.md).
+MOST_FILTERS = 2
 
 
 def suits(weight: np.ndarray, group: int) -> bool:

@@ -33,8 +33,8 @@ def test_small_pieces(monkeypatch, piece_bytes, memory, case, kernel, args):
     "weight, group, suits",
     [
         ((4, 1, 3, 3), 4, True),
-        ((16, 1, 3, 3), 4, True),
-        ((20, 1, 3, 3), 4, False),
+        ((8, 1, 3, 3), 4, True),
+        ((12, 1, 3, 3), 4, False),
         ((4, 2, 3, 3), 2, False),
         ((20, 1, 5, 5), 1, False),
     ],
