@@ -13,6 +13,7 @@ import kernel_cases_conv_groups
 import kernel_cases_dropout
 import kernel_cases_elementwise
 import kernel_cases_elementwise_sums
+import kernel_cases_eltwise
 import kernel_cases_losses
 import kernel_cases_lrn
 import kernel_cases_lstm_unit
@@ -83,6 +84,7 @@ def cases() -> Iterator[tuple[str, str, tuple]]:
     yield from kernel_cases_lrn.cases(rng, WORKSPACE)
     yield from kernel_cases_dropout.cases()
     yield from kernel_cases_ranking.cases(rng, WORKSPACE)
+    yield from kernel_cases_eltwise.cases(rng)
     yield from kernel_cases_rows.cases(rng)
     yield from kernel_cases_lstm_unit.cases(rng, WORKSPACE)
     yield from kernel_cases_conv_groups.cases(rng, WORKSPACE)

@@ -250,6 +250,18 @@ def lstm_unit_backward(
     """
 
 
+# --- the greater of two: eltwise.py -------------------------------------------------------------
+# All arrays have one shape; won: uint8.
+
+
+def max_forward(a: Array, b: Array, y: Array, won: Array) -> None:
+    """y = a and won = 1 where a > b, else y = b and won = 0.  y may be a or b."""
+
+
+def max_backward(dy: Array, won: Array, da: Array, db: Array) -> None:
+    """da = dy and db = 0 where won is 1, else da = 0 and db = dy.  Either may be dy."""
+
+
 # --- the greatest values: ranking.py ----------------------------------------------------------
 
 

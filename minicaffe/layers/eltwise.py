@@ -45,19 +45,6 @@ def quotient_slope(xp, y, x, dy):
     return y / x * dy
 
 
-@formula
-def greater(xp, a, b):
-    """(the greater of the two, whether it is a): b among equals, and where either is NaN."""
-    won = a > b
-    return xp.where(won, a, b), won
-
-
-@formula
-def dealt(xp, dy, won):
-    """(what goes to the winner, what goes to the others)."""
-    return xp.where(won, dy, 0), xp.where(won, 0, dy)
-
-
 @register("Eltwise")
 class EltwiseLayer(Layer):
     """Sum, product or maximum of blobs, for each element.
@@ -144,7 +131,7 @@ class EltwiseLayer(Layer):
         for index, x in enumerate(arrays[1:]):
             won = self.won[index] = self.mask_like(y, self.won[index])
             pair = (x, best) if index else (best, x)
-            self.apply(greater, *pair, out=(y, won))
+            self.kernels.max_forward(*pair, y, won)
             best = y
 
     def mask_like(self, y: Any, mask: Any) -> Any:
@@ -187,6 +174,6 @@ class EltwiseLayer(Layer):
         rest = dy
         for index in reversed(range(2, len(bottom))):
             left = self.scratch(dy, "eltwise:rest")
-            self.apply(dealt, rest, self.won[index - 1], out=(targets[index], left))
+            self.kernels.max_backward(rest, self.won[index - 1], targets[index], left)
             rest = left
-        self.apply(dealt, rest, self.won[0], out=(targets[0], targets[1]))
+        self.kernels.max_backward(rest, self.won[0], targets[0], targets[1])

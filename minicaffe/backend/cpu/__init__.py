@@ -11,6 +11,7 @@ from minicaffe.backend.cpu.conv import (
 from minicaffe.backend.cpu.dropout import dropout_mask
 from minicaffe.backend.cpu.elementwise import elementwise
 from minicaffe.backend.cpu.elementwise_sums import elementwise_sums
+from minicaffe.backend.cpu.eltwise import max_backward, max_forward
 from minicaffe.backend.cpu.im2col import col2im, im2col
 from minicaffe.backend.cpu.infogain_loss import infogain_loss_backward, infogain_loss_forward
 from minicaffe.backend.cpu.labels import find_bad_label
@@ -60,6 +61,8 @@ __all__ = [
     "lstm_unit_backward",
     "lstm_unit_forward",
     "matmul",
+    "max_backward",
+    "max_forward",
     "max_pool_backward",
     "max_pool_backward_index",
     "max_pool_forward",

@@ -11,6 +11,7 @@ from minicaffe.backend.gpu.conv import (
 from minicaffe.backend.gpu.dropout import dropout_mask
 from minicaffe.backend.gpu.elementwise import elementwise
 from minicaffe.backend.gpu.elementwise_sums import elementwise_sums
+from minicaffe.backend.gpu.eltwise import max_backward, max_forward
 from minicaffe.backend.gpu.im2col import col2im, im2col
 from minicaffe.backend.gpu.infogain_loss import infogain_loss_backward, infogain_loss_forward
 from minicaffe.backend.gpu.labels import find_bad_label
@@ -58,6 +59,8 @@ __all__ = [
     "lstm_unit_backward",
     "lstm_unit_forward",
     "matmul",
+    "max_backward",
+    "max_forward",
     "max_pool_backward",
     "max_pool_backward_index",
     "max_pool_forward",
