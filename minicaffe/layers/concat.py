@@ -9,7 +9,7 @@ from minicaffe.blob import shape_text
 from minicaffe.errors import ShapeError
 from minicaffe.layers.aliasing import Alias
 from minicaffe.layers.base import Blobs, Layer
-from minicaffe.layers.joined_axis import read_axis, span
+from minicaffe.layers.joined_axis import copy_all, read_axis, span
 from minicaffe.layers.registry import register
 
 
@@ -50,17 +50,15 @@ class ConcatLayer(Layer):
         if self.alias:
             self.alias.forward(bottom[0], top[0])
             return
-        for blob, part in zip(bottom, self.parts(top[0].data, bottom), strict=True):
-            part[...] = blob.data
+        copy_all(self, list(zip(self.parts(top[0].data, bottom), [blob.data for blob in bottom], strict=True)))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if self.alias:
             if propagate_down[0]:
                 self.alias.backward(top[0], bottom[0])
             return
-        for blob, part, wanted in zip(bottom, self.parts(top[0].diff, bottom), propagate_down, strict=True):
-            if wanted:
-                blob.diff[...] = part
+        parts = zip(bottom, self.parts(top[0].diff, bottom), propagate_down, strict=True)
+        copy_all(self, [(blob.diff, part) for blob, part, wanted in parts if wanted])
 
     def parts(self, y: Any, bottom: Blobs) -> Iterator[Any]:
         """Where each bottom lies in the top."""

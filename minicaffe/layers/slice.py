@@ -9,7 +9,7 @@ from typing import Any
 from minicaffe.errors import ParamError, ShapeError
 from minicaffe.layers.aliasing import Alias
 from minicaffe.layers.base import Blobs, Layer
-from minicaffe.layers.joined_axis import read_axis, span
+from minicaffe.layers.joined_axis import copy_all, read_axis, span
 from minicaffe.layers.registry import register
 
 POINTS = "slice_param.slice_point"
@@ -69,8 +69,7 @@ class SliceLayer(Layer):
         if self.alias:
             self.alias.forward(bottom[0], top[0])
             return
-        for blob, part in zip(top, self.parts(bottom[0].data), strict=True):
-            blob.data[...] = part
+        copy_all(self, list(zip([blob.data for blob in top], self.parts(bottom[0].data), strict=True)))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
@@ -78,8 +77,7 @@ class SliceLayer(Layer):
         if self.alias:
             self.alias.backward(top[0], bottom[0])
             return
-        for blob, part in zip(top, self.parts(bottom[0].diff), strict=True):
-            part[...] = blob.diff
+        copy_all(self, list(zip(self.parts(bottom[0].diff), [blob.diff for blob in top], strict=True)))
 
     def parts(self, x: Any) -> Iterator[Any]:
         """Where each top lies in the bottom."""
