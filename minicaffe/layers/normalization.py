@@ -41,14 +41,15 @@ def gradient_sums(xp, dy, x, mean):
 
 
 @formula
-def slope_by_distance(xp, product, inverse, *, size):
-    """How much the gradient of a value changes with its distance from the mean: mean(dy * y) / deviation."""
-    return product * xp.square(inverse) / size
+def gradient_terms(xp, sum_dy, product, mean, inverse, *, size):
+    """(weight, offset) of the gradient, dx = dy * inverse + x * weight + offset.  product: sum of dy * (x - mean)."""
+    weight = -product / size * inverse * xp.square(inverse)
+    return weight, -(sum_dy / size * inverse + mean * weight)
 
 
 @formula
-def normalized_gradient(xp, dy, x, mean, inverse, mean_dy, slope):
-    return (dy - mean_dy - (x - mean) * slope) * inverse
+def normalized_gradient(xp, dy, x, inverse, weight, offset):
+    return dy * inverse + (x * weight + offset)
 
 
 @formula
@@ -110,11 +111,12 @@ class Groups:
     def differentiate(self, x: Any, dy: Any, dx: Any, kept: bool) -> None:
         """dx, through the mean and the variance too.  kept: `normalize` was told to keep x."""
         layer, x = self.layer, self._kept.data if kept else x
-        mean_dy, slope = (layer.scratch(self.mean, f"normalization:{name}") for name in ("mean", "slope"))
-        layer.kernels.sum_to(gradient_sums, (dy, x, self.mean), (mean_dy, slope), {}, layer.workspace)
-        layer.xp.divide(mean_dy, self.size, out=mean_dy)
-        layer.apply(slope_by_distance, slope, self.inverse, out=slope, size=self.size)
-        layer.apply(normalized_gradient, dy, x, self.mean, self.inverse, mean_dy, slope, out=dx)
+        weight, offset = (layer.scratch(self.mean, f"normalization:{name}") for name in ("weight", "offset"))
+        layer.kernels.sum_to(gradient_sums, (dy, x, self.mean), (offset, weight), {}, layer.workspace)
+        # Multiplied out, so that a pass over dx is saved: as exact as x, whose own rounding grows with its mean.
+        terms = offset, weight, self.mean, self.inverse
+        layer.apply(gradient_terms, *terms, out=(weight, offset), size=self.size)
+        layer.apply(normalized_gradient, dy, x, self.inverse, weight, offset, out=dx)
 
     def centre_gradient(self, dy: Any, dx: Any) -> None:
         """dx through the mean alone."""
