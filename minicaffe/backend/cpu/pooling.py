@@ -8,16 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from minicaffe.backend.cpu.reduce import sum_to
+from minicaffe.backend import layout
 from minicaffe.backend.cpu.team import TEAM, cut
-from minicaffe.backend.formula import formula
 from minicaffe.backend.geometry import Window
 from minicaffe.backend.workspace import Workspace
-
-
-@formula
-def itself(xp, x):
-    return x
 
 
 def taps(x: np.ndarray, window: Window, *outputs: np.ndarray) -> Iterator[tuple]:
@@ -42,7 +36,8 @@ def by_channels(function: Callable[..., None], x: np.ndarray, *arrays: np.ndarra
 def average_pool_forward(x: np.ndarray, window: Window, y: np.ndarray, workspace: Workspace) -> None:
     areas = window_areas(window, x.shape[2:], y)
     if is_whole_image(window, x, y):
-        sum_to(itself, [x], [y], {}, workspace)
+        images_sum = sum_in_c_order if layout.order_of(x) == layout.C_ORDER else sum_batch_innermost
+        by_channels(images_sum, x, y)
         np.divide(y, areas, out=y)
         return
 
@@ -78,6 +73,18 @@ def is_whole_image(window: Window, x: np.ndarray, y: np.ndarray) -> bool:
     """Whether there is one window, and all pixels lie in it, as with global pooling."""
     reach = zip(x.shape[2:], window.kernel, window.pad, strict=True)
     return y.shape[2:] == (1, 1) and x.size > 0 and all(kernel - pad >= size for size, kernel, pad in reach)
+
+
+def sum_in_c_order(x: np.ndarray, y: np.ndarray) -> None:
+    """y = the sum of each image, as a product with ones: BLAS takes a third of np.sum's time."""
+    pixels = x.reshape(*x.shape[:2], -1)
+    np.matmul(pixels, np.ones(pixels.shape[2], x.dtype), out=y[:, :, 0, 0])
+
+
+def sum_batch_innermost(x: np.ndarray, y: np.ndarray) -> None:
+    """As sum_in_c_order."""
+    pixels = layout.batch_last(x).reshape(x.shape[1], -1, x.shape[0])
+    y[:, :, 0, 0] = np.matmul(np.ones(pixels.shape[1], x.dtype), pixels).T
 
 
 def window_areas(window: Window, image: tuple[int, ...], y: np.ndarray) -> np.ndarray:
