@@ -1,4 +1,4 @@
-"""Calls of the kernel of ranking.py."""
+"""Calls of the kernels of ranking.py."""
 
 import math
 
@@ -20,3 +20,12 @@ def cases(rng, workspace):
         lines = np.array(lines, float)
         for k in {1, min(2, lines.shape[1]), min(3, lines.shape[1]), lines.shape[1]}:
             yield f"rank_lines: {name}, {k}", "rank_lines", (lines, np.full((len(lines), k), -7, np.int64), workspace)
+    for shape in [(2, 3, 4, 5), (4, 7), (6,), (0, 3), (1, 1, 2, 1)]:
+        for axis in range(bool(shape[0] == 0), len(shape)):
+            place = np.full(shape[:axis] + shape[axis + 1 :], -7, np.int64)
+            for name, x in (("random", rng.normal(size=shape)), ("coarse", rng.integers(0, 3, size=shape) * 1.0)):
+                yield f"last_maximum: {name} {shape} {axis}", "last_maximum", (x, axis, place, workspace)
+    for name, lines in LINES.items():
+        lines = np.array(lines, float)
+        place = np.full(len(lines), -7, np.int64)
+        yield f"last_maximum: {name}", "last_maximum", (lines, 1, place, workspace)

@@ -12,7 +12,7 @@ import numpy as np
 from kernel_definitions_eltwise import max_backward, max_forward  # noqa: F401
 from kernel_definitions_lrn import lrn_backward, lrn_forward  # noqa: F401
 from kernel_definitions_lstm_unit import lstm_unit_backward, lstm_unit_forward  # noqa: F401
-from kernel_definitions_ranking import rank_lines  # noqa: F401
+from kernel_definitions_ranking import last_maximum, rank_lines  # noqa: F401
 from kernel_definitions_reduce import sum_to  # noqa: F401
 from kernel_definitions_rows import add_rows, find_bad_row, take_rows  # noqa: F401
 

@@ -1,6 +1,18 @@
-"""Definition of the kernel of ranking.py."""
+"""Definitions of the kernels of ranking.py."""
 
 import math
+
+import numpy as np
+
+
+def last_maximum(x, axis, place, workspace):
+    lines = np.moveaxis(x, axis, -1)
+    for at in np.ndindex(*place.shape):
+        place[at] = max(range(x.shape[axis]), key=lambda j: (math.isnan(lines[at][j]), nan_first(lines[at][j]), j))
+
+
+def nan_first(value):
+    return 0 if math.isnan(value) else value
 
 
 def rank_lines(lines, index, workspace):

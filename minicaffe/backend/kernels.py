@@ -265,6 +265,13 @@ def max_backward(dy: Array, won: Array, da: Array, db: Array) -> None:
 # --- the greatest values: ranking.py ----------------------------------------------------------
 
 
+def last_maximum(x: Array, axis: int, place: Array, workspace: Workspace) -> None:
+    """place = the last place along the axis where x is greatest.  NaN counts as greater than any number.
+
+    place: int64, the shape of x without the axis, which has at least one place.
+    """
+
+
 def rank_lines(lines: Array, index: Array, workspace: Workspace) -> None:
     """index[r] = the places of the k greatest values of lines[r], greatest first, of equals the first one first.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minicaffe.backend.regroup import regrouped
 from minicaffe.errors import GraphError, ParamError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
@@ -54,19 +55,36 @@ class ArgMaxLayer(Layer):
         top[0].reshape(*shape)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        x, y = bottom[0].data, top[0].data
+        places, values = self.greatest(bottom[0].data) if self.top_k == 1 else self.several_greatest(bottom[0].data)
+        y = top[0].data
+        if self.along_axis:
+            out = self.xp.moveaxis(y, self.ranked, -1)
+            out[...] = (values if self.out_max_val else places).reshape(out.shape)
+            return
+        for row, result in enumerate((places, values) if self.out_max_val else (places,)):
+            y[:, row].reshape(result.shape)[...] = result
+
+    def greatest(self, x: Any) -> tuple[Any, Any]:
+        """(places, values) with an axis of size 1 at the end; no values unless they are asked for."""
+        axis = self.ranked if self.along_axis else 1
+        if not self.along_axis:
+            x = regrouped(x, (len(x), math.prod(x.shape[1:])), self.workspace, "argmax:lines")
+        places = self.workspace.array("argmax:index", x.shape[:axis] + x.shape[axis + 1 :], np.int64)
+        self.kernels.last_maximum(x, axis, places, self.workspace)
+        values = None
+        if self.out_max_val:
+            found = self.xp.take_along_axis(x, self.xp.expand_dims(places, axis), axis)
+            values = self.xp.moveaxis(found, axis, -1)
+        return places[..., None], values
+
+    def several_greatest(self, x: Any) -> tuple[Any, Any]:
+        """(places, values), (lines, top_k); no values unless they are asked for."""
         # Backwards, so that the first of equals is the one with the larger place.
         lines, length = self.reversed_lines(x)
         index = self.workspace.array("argmax:index", (len(lines), self.top_k), np.int64)
         self.kernels.rank_lines(lines, index, self.workspace)
         values = self.xp.take_along_axis(lines, index, axis=1) if self.out_max_val else None
-        places = self.xp.subtract(length - 1, index, out=index)
-        if self.along_axis:
-            out = self.xp.moveaxis(y, self.ranked, -1)
-            out[...] = (places if values is None else values).reshape(out.shape)
-            return
-        for row, result in enumerate((places, values) if self.out_max_val else (places,)):
-            y[:, row].reshape(result.shape)[...] = result
+        return self.xp.subtract(length - 1, index, out=index), values
 
     def reversed_lines(self, x: Any) -> tuple[Any, int]:
         """(what is ranked, (lines, length) in C order, each line back to front; the length)."""

@@ -30,7 +30,7 @@ from minicaffe.backend.cpu.pooling import (
     stochastic_pool_forward,
     stochastic_pool_test,
 )
-from minicaffe.backend.cpu.ranking import rank_lines
+from minicaffe.backend.cpu.ranking import last_maximum, rank_lines
 from minicaffe.backend.cpu.reduce import sum_to
 from minicaffe.backend.cpu.rows import add_rows, find_bad_row, take_rows
 from minicaffe.backend.cpu.softmax import softmax_backward, softmax_forward
@@ -55,6 +55,7 @@ __all__ = [
     "im2col",
     "infogain_loss_backward",
     "infogain_loss_forward",
+    "last_maximum",
     "log_loss_forward",
     "lrn_backward",
     "lrn_forward",

@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from minicaffe.backend import layout
 from minicaffe.backend.workspace import Workspace
+
+
+def last_maximum(x: np.ndarray, axis: int, place: np.ndarray, workspace: Workspace) -> None:
+    """As kernels.py.  Along memory: what equals its line's maximum is noted, later ones over earlier ones."""
+    innermost = layout.order_of(x) == layout.BATCH_INNERMOST
+    if innermost:
+        x, axis = layout.batch_last(x), (axis - 1) % x.ndim
+    greatest = x.max(axis=axis, keepdims=True)
+    equal = np.equal(x, greatest, out=workspace.array("kernel:equal", x.shape, bool))
+    found = np.full(greatest.shape, -1)
+    note_last(equal, axis, found)
+    if found.size and found.min() < 0:
+        # NaN equals nothing, itself neither.
+        note_last(np.isnan(x, out=equal), axis, found)
+    place[...] = (np.moveaxis(found, -1, 0) if innermost else found).reshape(place.shape)
+
+
+def note_last(marked: np.ndarray, axis: int, found: np.ndarray) -> None:
+    """found = the last place along the axis that is marked, where there is one."""
+    length, inner = marked.shape[axis], math.prod(marked.shape[axis + 1 :])
+    flat = np.flatnonzero(marked)
+    found.reshape(-1)[flat // (length * inner) * inner + flat % inner] = flat // inner % length
 
 
 def rank_lines(lines: np.ndarray, index: np.ndarray, workspace: Workspace) -> None:

@@ -28,7 +28,7 @@ from minicaffe.backend.gpu.pooling import (
     stochastic_pool_forward,
     stochastic_pool_test,
 )
-from minicaffe.backend.gpu.ranking import rank_lines
+from minicaffe.backend.gpu.ranking import last_maximum, rank_lines
 from minicaffe.backend.gpu.reduce import sum_to
 from minicaffe.backend.gpu.rows import add_rows, find_bad_row, take_rows
 from minicaffe.backend.gpu.softmax import softmax_backward, softmax_forward
@@ -53,6 +53,7 @@ __all__ = [
     "im2col",
     "infogain_loss_backward",
     "infogain_loss_forward",
+    "last_maximum",
     "log_loss_forward",
     "lrn_backward",
     "lrn_forward",

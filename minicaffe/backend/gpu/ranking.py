@@ -9,6 +9,13 @@ from minicaffe.backend.workspace import Workspace
 Array = Any
 
 
+def last_maximum(x: Array, axis: int, place: Array, workspace: Workspace) -> None:
+    """As kernels.py.  The reduction finds the first one, so it runs from the end."""
+    import cupy
+
+    place[...] = x.shape[axis] - 1 - cupy.flip(x, axis).argmax(axis=axis)
+
+
 def rank_lines(lines: Array, index: Array, workspace: Workspace) -> None:
     """As kernels.py."""
     if index.shape[1] == 1:
