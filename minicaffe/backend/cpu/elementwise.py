@@ -11,10 +11,14 @@ import numpy as np
 from minicaffe.backend import layout
 from minicaffe.backend.cpu.team import TEAM
 from minicaffe.backend.formula import VOCABULARY, Formula
+from minicaffe.backend.pages import keep_small_arrays
 
 # Values of one array in a piece: smaller ones lose to the price of a NumPy call while two threads
 # take turns at Python's lock, larger ones leave the cache (measured: docs/performance.md).
 PIECE = 1 << 17
+
+# Else the arrays that a formula makes cost half of the time in page faults (measured: docs/performance.md).
+keep_small_arrays()
 
 # The integers as wide as a float, to choose bits with.
 _INTEGERS: dict[np.dtype, np.dtype] = {np.dtype("float32"): np.dtype("int32"), np.dtype("float64"): np.dtype("int64")}
