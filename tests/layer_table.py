@@ -43,7 +43,8 @@ class Case:
     blobs: a function of (rng, shapes) that gives the parameters' values; normally distributed without it.
     compared: False where the top is random, so that only its shape is known (the type's own test says more).
     prepare: what to do with the Run before its forward pass.
-    in_place_gradient: False where Caffe's is none and is mirrored (the type's own test says how).
+    in_place, in_place_gradient: False where Caffe's result in place, or only its gradient, is another one, which is
+    mirrored (the type's own test says how).
     """
 
     settings: str | Callable[[Path], str] = ""
@@ -53,6 +54,7 @@ class Case:
     blobs: Callable | None = None
     compared: bool = True
     prepare: Callable | None = None
+    in_place: bool = True
     in_place_gradient: bool = True
 
 

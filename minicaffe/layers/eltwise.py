@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from minicaffe import log
-from minicaffe.backend import layout
 from minicaffe.backend.formula import formula
 from minicaffe.backend.kernels import LOWEST
 from minicaffe.blob import shape_text
@@ -129,16 +130,10 @@ class EltwiseLayer(Layer):
     def maximum(self, arrays: list[Any], y: Any) -> None:
         best = arrays[0]
         for index, x in enumerate(arrays[1:]):
-            won = self.won[index] = self.mask_like(y, self.won[index])
+            won = self.won[index] = self.kept_like(y, self.won[index], np.uint8)
             pair = (x, best) if index else (best, x)
             self.kernels.max_forward(*pair, y, won)
             best = y
-
-    def mask_like(self, y: Any, mask: Any) -> Any:
-        """`mask`, or new memory where it does not fit y."""
-        if mask is None or mask.shape != y.shape:
-            mask = layout.view(self.xp.empty(y.size, self.xp.uint8), y.shape, layout.order_of(y))
-        return mask
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if self.operation == "MAX":

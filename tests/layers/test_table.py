@@ -27,7 +27,7 @@ def differentiable(cases):
 
 
 def in_place(cases):
-    return [param for param in cases if layer_class(param.values[0]).in_place]
+    return [param for param in cases if layer_class(param.values[0]).in_place and param.values[1].in_place]
 
 
 def learning(cases):
