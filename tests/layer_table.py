@@ -41,6 +41,7 @@ class Case:
     settings: the prototxt beside `type`, or a function of a fresh folder that puts files there and returns it.
     bottoms: a function of (rng, n) that gives the bottoms' values, n being the batch size.
     blobs: a function of (rng, shapes) that gives the parameters' values; normally distributed without it.
+    gradient: the bottoms that have one, where they are not the row's.
     compared: False where the top is random, so that only its shape is known (the type's own test says more).
     prepare: what to do with the Run before its forward pass.
     in_place, in_place_gradient: False where Caffe's result in place, or only its gradient, is another one, which is
@@ -52,6 +53,7 @@ class Case:
     tops: int = 1
     phase: int = TRAIN
     blobs: Callable | None = None
+    gradient: tuple[int, ...] | None = None
     compared: bool = True
     prepare: Callable | None = None
     in_place: bool = True

@@ -141,7 +141,9 @@ def operand_cases(settings, more=""):
             for text in ("num_axes: 2", "num_axes: -1", "num_axes: 0", "axis: -1", "axis: 2 num_axes: 2")
         ),
         *(
-            Case(f"{settings} {{ axis: {axis} {more} }}", bottoms=with_operand(*shape, batch=axis == 0))
+            Case(
+                f"{settings} {{ axis: {axis} {more} }}", bottoms=with_operand(*shape, batch=axis == 0), gradient=(0, 1)
+            )
             for axis, shape in [(1, (3,)), (1, (3, 4)), (2, (4, 5)), (-1, (5,)), (3, ()), *by_batch]
         ),
     )
