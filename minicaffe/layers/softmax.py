@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minicaffe.layers.base import Blobs, Layer
+from minicaffe.layers.kept import Kept
 from minicaffe.layers.registry import register
 
 
@@ -23,6 +24,9 @@ class SoftmaxLayer(Layer):
     exact_top = 1
     in_place = True
 
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        self.kept = Kept(self)
+
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self.class_axis = self.axis(bottom[0], self.layer_param.softmax_param.axis, "softmax_param.axis")
         top[0].reshape_like(bottom[0])
@@ -30,8 +34,9 @@ class SoftmaxLayer(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         if top[0].count:
             self.kernels.softmax_forward(bottom[0].data, self.class_axis, top[0].data, self.workspace)
+            self.kept.keep_top(top)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0] and top[0].count:
-            y, dy, dx = top[0].data, top[0].diff, bottom[0].diff
+            y, dy, dx = self.kept.y(top), top[0].diff, bottom[0].diff
             self.kernels.softmax_backward(y, dy, self.class_axis, dx, self.workspace)
