@@ -29,7 +29,7 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def resize_with_numpy(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """`resize` without OpenCV: equal to it, but for one grey level here and there."""
+    """`resize` without OpenCV, and equal to it."""
     top, bottom, top_weight, bottom_weight = _neighbours(image.shape[1], height)
     left, right, left_weight, right_weight = _neighbours(image.shape[2], width)
     rows = np.multiply(image.take(left, axis=2), left_weight, dtype=np.int32)
@@ -46,12 +46,12 @@ def resize_with_numpy(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _neighbours(size: int, new_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Along one axis, of each new pixel: the pixels before and behind its centre, and their weights."""
+    """Along one axis, of each new pixel: the pixels before and behind its centre, and their weights.
+
+    Beyond the border they are the border's pixel, twice; with both weights, for OpenCV rounds each product.
+    """
     place = ((np.arange(new_size) + 0.5) * (size / new_size) - 0.5).astype(np.float32)
     before = np.floor(place).astype(np.int64)
     behind_weight = place - before.astype(np.float32)
-    outside = (before < 0) | (before >= size - 1)
-    behind_weight[outside] = 0
-    before = before.clip(0, size - 1)
     weights = [np.rint(weight * np.float32(_UNIT)).astype(np.int32) for weight in (1 - behind_weight, behind_weight)]
-    return before, np.minimum(before + 1, size - 1), weights[0], weights[1]
+    return before.clip(0, size - 1), (before + 1).clip(0, size - 1), weights[0], weights[1]
