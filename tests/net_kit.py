@@ -58,7 +58,7 @@ class EuclideanLayer(LossLayer):
     """loss = sum of (a - b)^2 / 2N; both bottoms may be asked for a gradient."""
 
     type = "TestEuclidean"
-    not_forced = no_gradient = ()
+    not_forced, no_gradient = (), {}
 
     def forward(self, bottom, top):
         top[0].data[...] = ((bottom[0].data - bottom[1].data) ** 2).sum() / (2 * bottom[0].shape[0])

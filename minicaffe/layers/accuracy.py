@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minicaffe.blob import Blob
-from minicaffe.errors import GraphError, ParamError
+from minicaffe.errors import ParamError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.loss_layer import check_label_count, check_labels
 from minicaffe.layers.registry import register
@@ -28,6 +28,7 @@ class AccuracyLayer(Layer):
     exact_bottom = 2
     min_top = 1
     max_top = 2
+    no_gradient = {0: "the scores of a metric", 1: "the labels"}
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         param = self.layer_param.accuracy_param
@@ -68,7 +69,4 @@ class AccuracyLayer(Layer):
         top.data[...] = right / xp.maximum(totals, 1)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        for index, flag in enumerate(propagate_down):
-            if flag:
-                text = f"has no gradient, and one for bottom[{index}] is asked for: drop force_backward,"
-                raise self.error(GraphError, f"{text} or say propagate_down: false for each bottom", "propagate_down")
+        """Nothing to do: no bottom can have a gradient."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicaffe.backend.regroup import regrouped
-from minicaffe.errors import GraphError, ParamError
+from minicaffe.errors import ParamError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
 
@@ -32,6 +32,7 @@ class ArgMaxLayer(Layer):
 
     exact_bottom = 1
     exact_top = 1
+    no_gradient = {0: "of whose values only the order counts"}
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         param = self.layer_param.argmax_param
@@ -101,5 +102,4 @@ class ArgMaxLayer(Layer):
         return lines.reshape(lines.size // length, length), length
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        text = "ArgMax has no gradient, its backward pass is not implemented"
-        raise self.error(GraphError, f"{text}: set propagate_down: false in it, or leave it out of this net")
+        """Nothing to do: its bottom can have no gradient."""

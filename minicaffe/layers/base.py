@@ -12,7 +12,7 @@ A net drives them through `initialize`, `run_forward` and `run_backward`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -80,6 +80,8 @@ class Layer:
     # Whether a net may add unnamed tops, and every bottom that force_backward may not flag.
     auto_top: ClassVar[bool] = False
     not_forced: ClassVar[tuple[int, ...]] = ()
+    # The bottoms that can have no gradient, and what they are: an error once backward is asked for one.
+    no_gradient: Mapping[int, str] = {}
 
     def __init__(self, layer_param: Any, context: Context | None = None, origin: Origin | None = None) -> None:
         self.context = context or Context()
@@ -261,6 +263,12 @@ class Layer:
         return loss if self.context.backend.is_gpu else float(loss)
 
     def run_backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Raises GraphError where a bottom is flagged that can have no gradient."""
+        for index, what in self.no_gradient.items():
+            if index < len(propagate_down) and propagate_down[index]:
+                text = f"is true for bottom[{index}], {what}: it can have no gradient; say false for it"
+                advice = "and leave out force_backward, which overrules that"
+                raise self.error(GraphError, f"{text}, {advice}", "propagate_down")
         self.backward(top, propagate_down, bottom)
 
     def check_blob_counts(self, bottoms: int, tops: int) -> None:

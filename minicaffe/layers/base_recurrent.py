@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from minicaffe import log
 from minicaffe.backend.regroup import regrouped, regrouped_out
 from minicaffe.blob import Blob, shape_text
-from minicaffe.errors import GraphError, ParamError, ShapeError
+from minicaffe.errors import ParamError, ShapeError
 from minicaffe.io.blobproto import decode_blob
 from minicaffe.io.wire import Wire
 from minicaffe.layers.base import Blobs, Layer
@@ -45,6 +45,7 @@ class RecurrentLayer(Layer):
     # Values of a_t for each of h_t.
     gates: ClassVar[int] = 1
     not_forced = (1,)
+    no_gradient = {1: "the continuation indicators"}
 
     # --- what a type adds ----------------------------------------------------------------------
 
@@ -228,9 +229,6 @@ class RecurrentLayer(Layer):
     # --- backward ------------------------------------------------------------------------------
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        if propagate_down[1]:
-            text = "asks for the gradient of bottom[1], the continuation indicators, which have none: say false for it"
-            raise self.error(GraphError, text, "propagate_down")
         a, cont = self.a.data, bottom[1].data
         da = self.lent("da", *a.shape)
         step = self.backward_stepper(a, cont, da)

@@ -8,7 +8,7 @@ from minicaffe.blob import shape_text
 from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
-from minicaffe.layers.row_index import read_rows, refuse_gradient, rows_of
+from minicaffe.layers.row_index import read_rows, rows_of
 
 
 @register("BatchReindex")
@@ -24,6 +24,7 @@ class BatchReindexLayer(Layer):
 
     exact_bottom = 2
     exact_top = 1
+    no_gradient = {1: "the numbers of items"}
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         x, numbers = bottom[0].shape, bottom[1].shape
@@ -37,7 +38,6 @@ class BatchReindexLayer(Layer):
         self.kernels.take_rows(bottom[0].data, rows, top[0].data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        refuse_gradient(self, propagate_down, 1, "the numbers of items")
         if propagate_down[0]:
             dx = bottom[0].diff
             dx.fill(0)

@@ -56,7 +56,7 @@ class ContrastiveLossLayer(LossLayer):
 
     exact_bottom = 3
     not_forced = (2,)
-    no_gradient = (2,)
+    no_gradient = {2: "the flags"}
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         param = self.layer_param.contrastive_loss_param

@@ -9,7 +9,7 @@ from minicaffe.backend.regroup import regrouped, regrouped_out
 from minicaffe.errors import ParamError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
-from minicaffe.layers.row_index import read_rows, refuse_gradient, rows_of
+from minicaffe.layers.row_index import read_rows, rows_of
 
 
 @register("Embed")
@@ -26,6 +26,7 @@ class EmbedLayer(Layer):
 
     exact_bottom = 1
     exact_top = 1
+    no_gradient = {0: "the numbers of rows"}
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         param = self.layer_param.embed_param
@@ -49,7 +50,6 @@ class EmbedLayer(Layer):
                 self.xp.add(y, self.blobs[1].data, out=y)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        refuse_gradient(self, propagate_down, 0, "the numbers of rows")
         dy: Any = regrouped(top[0].diff, self.matrix, self.workspace, "embed:y")
         if self.param_propagate_down[0]:
             self.kernels.add_rows(dy, rows_of(self, bottom[0]), self.blobs[0].diff)

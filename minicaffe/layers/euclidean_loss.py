@@ -31,7 +31,7 @@ class EuclideanLossLayer(LossLayer):
     """
 
     not_forced = ()
-    no_gradient = ()
+    no_gradient = {}
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         self.difference = self.new_like_top()

@@ -11,7 +11,6 @@ from minicaffe.blob import DATA, Blob, shape_text
 from minicaffe.errors import GraphError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
-from minicaffe.layers.row_index import refuse_gradient
 
 
 @register("Filter")
@@ -34,6 +33,7 @@ class FilterLayer(Layer):
         if len(top) != len(bottom) - 1:
             text = f"has {len(top)} tops and {len(bottom)} bottoms: it must have one top for each bottom but the last,"
             raise self.error(GraphError, f"{text} the selector")
+        self.no_gradient = {len(top): "the selector"}
         self.kept: Any = None
         self.set_up = False
 
@@ -71,7 +71,6 @@ class FilterLayer(Layer):
             self.kernels.take_rows(x.data, self.kept, y.data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        refuse_gradient(self, propagate_down, len(top), "the selector")
         for x, y, wanted in zip(bottom, top, propagate_down, strict=False):
             if wanted:
                 dx = x.diff

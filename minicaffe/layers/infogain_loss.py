@@ -36,7 +36,7 @@ class InfogainLossLayer(SoftmaxWithLossLayer):
     exact_bottom: ClassVar[int | None] = None
     min_bottom = 2
     max_bottom = 3
-    no_gradient = (1, 2)
+    no_gradient = {1: "the labels", 2: "the matrix"}
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)

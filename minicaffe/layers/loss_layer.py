@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from minicaffe.backend import CPU
 from minicaffe.backend.formula import Formula
 from minicaffe.blob import DATA, Blob
-from minicaffe.errors import DataError, GraphError, ShapeError
+from minicaffe.errors import DataError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.proto import caffe_pb2
 
@@ -17,7 +17,6 @@ class LossLayer(Layer):
     """A layer whose top is a loss: a scalar, weighted 1 unless loss_weight says otherwise.
 
     bottom[0]: predictions.  bottom[1]: labels or targets, of the same batch size.
-    no_gradient: the bottoms that cannot have one; a flag on them is an error once backward runs.
     Where Z below is 0 in Caffe, and the loss NaN, because nothing is there to count, the loss is 0.
     """
 
@@ -25,7 +24,7 @@ class LossLayer(Layer):
     exact_top: ClassVar[int | None] = 1
     auto_top = True
     not_forced: ClassVar[tuple[int, ...]] = (1,)
-    no_gradient: ClassVar[tuple[int, ...]] = (1,)
+    no_gradient: Mapping[int, str] = {1: "the labels or targets"}
     _class_numbers: Any = None
 
     def initialize(self, bottom: Blobs, top: Blobs) -> None:
@@ -40,13 +39,6 @@ class LossLayer(Layer):
             text = f"bottom[0] {predictions} and bottom[1] {labels} must have the same first axis, the batch size"
             raise self.error(ShapeError, text)
         top[0].reshape()
-
-    def run_backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        for index in self.no_gradient:
-            if index < len(propagate_down) and propagate_down[index]:
-                text = f"cannot back-propagate to bottom[{index}]: say false for it, even if force_backward asks for all"
-                raise self.error(GraphError, text, "propagate_down")
-        super().run_backward(top, propagate_down, bottom)
 
     def sums(self, formula: Formula, *arrays: Any, out: tuple = (), **numbers: float) -> tuple:
         """Evaluate a formula for each element: its first results go into `out`, the others are summed.

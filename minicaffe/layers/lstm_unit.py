@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minicaffe.blob import shape_text
-from minicaffe.errors import GraphError, ShapeError
+from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
 
@@ -29,6 +29,7 @@ class LSTMUnitLayer(Layer):
     exact_bottom = 3
     exact_top = 2
     not_forced = (2,)
+    no_gradient = {2: "the continuation indicators"}
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         # Kept for backward: the activated gates, and tanh(c).
@@ -55,9 +56,6 @@ class LSTMUnitLayer(Layer):
         self.kernels.lstm_unit_forward(c_prev, gates, cont, act, c, tanh_c, h, self.workspace)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        if propagate_down[2]:
-            text = "asks for the gradient of bottom[2], the continuation indicators, which have none: say false for it"
-            raise self.error(GraphError, text, "propagate_down")
         if not any(propagate_down):
             return
         c_prev, cont, act, tanh_c = (blob.data[0] for blob in (bottom[0], bottom[2], self.act, self.tanh_c))

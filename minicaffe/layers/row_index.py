@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minicaffe.backend import CPU
 from minicaffe.blob import DATA, Blob
-from minicaffe.errors import DataError, GraphError
+from minicaffe.errors import DataError
 from minicaffe.layers.base import Layer
 
 
@@ -37,10 +36,3 @@ def rows_of(layer: Layer, blob: Blob) -> Any:
     rows = layer.workspace.array("rows", (blob.count,), np.int64)
     rows.reshape(blob.shape)[...] = blob.data
     return rows
-
-
-def refuse_gradient(layer: Layer, propagate_down: Sequence[bool], index: int, what: str) -> None:
-    """Raises GraphError if bottom[index], which holds `what`, is asked for a gradient."""
-    if propagate_down[index]:
-        text = f"cannot back-propagate to bottom[{index}], {what}: set propagate_down to false there, and do without"
-        raise layer.error(GraphError, f"{text} force_backward", "propagate_down")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from minicaffe.backend.formula import formula
-from minicaffe.errors import GraphError
 from minicaffe.layers.base import Blobs
 from minicaffe.layers.neuron_layer import NeuronLayer
 from minicaffe.layers.registry import register
@@ -27,12 +24,10 @@ class ThresholdLayer(NeuronLayer):
     Source: Caffe's threshold_layer.cpp.
     """
 
+    no_gradient = {0: "over which a threshold is flat"}
+
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         self.threshold = self.layer_param.threshold_param.threshold
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         self.apply(threshold, bottom[0].data, out=top[0].data, limit=self.threshold)
-
-    def gradient(self, bottom: Blobs, top: Blobs, dy: Any, dx: Any) -> None:
-        text = "cannot back-propagate: a threshold is flat; set propagate_down: false, or take out force_backward"
-        raise self.error(GraphError, text, "propagate_down")

@@ -92,6 +92,22 @@ def test_a_source_of_data_shapes_its_own_tops():
     assert layer.calls == ["setup", "reshape", "forward", "forward"]
 
 
+@pytest.mark.parametrize("flags, refused", [((0, 0), False), ((1, 0), False), ((0, 1), True), ((1, 1), True)])
+def test_a_gradient_that_cannot_be_is_refused(monkeypatch, flags, refused):
+    monkeypatch.setattr(Recorder, "no_gradient", {1: "the selector", 5: "a bottom that this layer has not got"})
+    layer = recorder()
+    bottom, top = wired(layer, (2, 3), (2,))
+    if not refused:
+        layer.run_backward(top, flags, bottom)
+        assert layer.calls[-1] == "backward"
+        return
+    with pytest.raises(GraphError) as caught:
+        layer.run_backward(top, flags, bottom)
+    where = 'layer "r" (Recorder): propagate_down is true for bottom[1], the selector: it can have no gradient'
+    assert where in str(caught.value)
+    assert "say false for it, and leave out force_backward" in str(caught.value) and "backward" not in layer.calls
+
+
 def test_the_message_is_a_copy_with_a_phase():
     param = caffe_pb2.LayerParameter(name="r", type="Recorder")
     assert Recorder(param).phase == TRAIN

@@ -50,8 +50,7 @@ def test_no_gradient_goes_to_labels():
     bottom, top = wired(layer, (2, 3), (2,))
     with pytest.raises(GraphError) as caught:
         layer.run_backward(top, [True, True], bottom)
-    text = 'layer "l" (Loss): propagate_down cannot back-propagate to bottom[1]: say false for it'
-    assert text in str(caught.value)
+    assert "bottom[1], the labels or targets" in str(caught.value)
 
 
 # Nine of ten positions count, in two items.

@@ -190,7 +190,7 @@ ROWS = {
         gradient=None,
         refused=(
             refused(
-                *("", "propagate_down", "cannot back-propagate: a threshold is flat"),
+                *("", "propagate_down", "bottom[0], over which a threshold is flat: it can have no gradient"),
                 kind=GraphError,
                 act=lambda run: run.forward().backward(),
             ),

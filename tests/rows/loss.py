@@ -43,7 +43,7 @@ def refused(bottoms, *words, settings="", kind=ShapeError, field="", **options):
 def ungradient(index, *shapes):
     """A flag on a bottom that has no gradient."""
     flags = [i == index for i in range(len(shapes))]
-    words = ("cannot back-propagate", f"bottom[{index}]")
+    words = ("no gradient", f"bottom[{index}]")
     return refused(shapes, *words, kind=GraphError, field="propagate_down", act=backward(*flags))
 
 

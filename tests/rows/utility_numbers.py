@@ -145,7 +145,9 @@ ROWS = {
             refused("argmax_param { axis: 4 }", ShapeError, "argmax_param.axis", "is 4"),
             refused("", ShapeError, "argmax_param.axis", "0 axes", bottoms=[()]),
             refused("", ParamError, "argmax_param.top_k", "is 1", "0 along", bottoms=[(2, 0, 3)]),
-            refused("", GraphError, "", "no gradient", "propagate_down", act=lambda run: run.forward().backward()),
+            refused(
+                "", GraphError, "propagate_down", "bottom[0]", "no gradient", act=lambda run: run.forward().backward()
+            ),
         ),
     ),
     "BatchReindex": Row(
