@@ -47,12 +47,13 @@ class ReLULayer(NeuronLayer):
         self.slope = self.layer_param.relu_param.negative_slope
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        if not self.slope:
-            self.apply(relu, bottom[0].data, out=top[0].data)
-            return
-        # With s >= 0 the sign of y is that of x, so that x may be gone.
-        x = bottom[0].data if self.slope > 0 else self.kept.bottom(bottom, top)
-        self.apply(leaky_relu, x, out=top[0].data, slope=self.slope)
+        # With s >= 0 the sign of y is that of x, so that x may be gone if y stays.
+        x_is_lost = self.slope < 0 or self.top_is_overwritten
+        x = self.kept.bottom(bottom, top) if x_is_lost else bottom[0].data
+        if self.slope:
+            self.apply(leaky_relu, x, out=top[0].data, slope=self.slope)
+        else:
+            self.apply(relu, x, out=top[0].data)
 
     def gradient(self, bottom: Blobs, top: Blobs, dy: Any, dx: Any) -> None:
         x = self.kept.x(bottom)
