@@ -68,7 +68,8 @@ class PowerLayer(NeuronLayer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         y = top[0].data
         if self.is_constant:
-            y.fill(float(np.power(self.numbers["shift"], self.power)))
+            with np.errstate(all="ignore"):
+                y.fill(np.power(self.numbers["shift"], self.power))
         elif self.power == 1:
             self.apply(line, bottom[0].data, out=y, **self.numbers)
         elif self.power == 2:

@@ -7,7 +7,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 
 @pytest.mark.parametrize(
-    "settings, value", [("power: 0", 1), ("power: 3 scale: 0 shift: 2", 8), ("power: 0 shift: 5", 1)]
+    "settings, value",
+    [
+        *[("power: 0", 1), ("power: 3 scale: 0 shift: 2", 8), ("power: 0 shift: 5", 1)],
+        *[("power: -1 scale: 0", np.inf), ("power: 0.5 scale: 0 shift: -1", np.nan)],
+    ],
 )
 def test_a_constant_does_not_look_at_its_input(backend, settings, value):
     """As in Caffe: not even at NaN."""
