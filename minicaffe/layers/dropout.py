@@ -57,6 +57,8 @@ class DropoutLayer(NeuronLayer):
 
     def gradient(self, bottom: Blobs, top: Blobs, dy: Any, dx: Any) -> None:
         if self.phase == TRAIN:
+            # Before a forward pass over this shape nothing has been let through.
+            self.mask = self.kept_like(dy, self.mask, np.uint8)
             self.apply(masked, dy, self.mask, out=dx, scale=self.scale)
         elif top[0] is not bottom[0]:
             self.xp.copyto(dx, dy)

@@ -61,3 +61,15 @@ def test_what_is_left_out_is_zero_even_where_it_was_large(backend):
     """0 * inf would be NaN, as it is in Caffe; a finite number is 0."""
     y = run_layer(DROPOUT, ONES * 3e38).top[0].data
     assert (y == 0).any()
+
+
+def test_backward_before_any_forward_pass_lets_nothing_through(backend):
+    """As in Caffe, whose mask is zeros at first."""
+    run = make_layer(DROPOUT, ONES)
+    run.top[0].diff[...] = run.bottom[0].diff[...] = 1
+    assert_array_equal(run.backward().bottom[0].diff, 0 * ONES)
+    run.forward()
+    run.feed(ONES[:1])
+    run.layer.reshape(run.inner_bottom, run.inner_top)
+    run.top[0].diff[...] = 1
+    assert run.backward().bottom[0].diff.shape == ONES[:1].shape
