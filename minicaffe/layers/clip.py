@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minicaffe import log
 from minicaffe.backend.formula import formula
 from minicaffe.errors import ParamError
 from minicaffe.layers.base import Blobs
@@ -28,6 +29,8 @@ class ClipLayer(NeuronLayer):
 
         y = max(min, min(x, max)), min for NaN         dx = dy where min <= x <= max, else 0
 
+    Where min is above max, y is min and dx is 0 everywhere, as in Caffe; that is warned of.
+
     bottom[0]: x, any shape.  top[0]: y, the shape of x; may be bottom[0] itself.
     clip_param: min and max, both required.
     Source: Caffe's clip_layer.cpp.
@@ -40,9 +43,12 @@ class ClipLayer(NeuronLayer):
             text = "is absent: give the interval, clip_param { min: 0 max: 6 }"
             raise self.error(ParamError, text, "clip_param")
         self.interval = {"low": param.min, "high": param.max}
-        if not param.min <= param.max:
-            text = f"is {param.min:g}, above clip_param.max {param.max:g}: must be at most that"
-            raise self.error(ParamError, text, "clip_param.min")
+        for name, end in (("min", param.min), ("max", param.max)):
+            if end != end:
+                raise self.error(ParamError, "is nan, must be a number", f"clip_param.{name}")
+        if param.min > param.max:
+            text = f"layer '{self.name}': clip_param.min {param.min:g} is above clip_param.max {param.max:g}"
+            log.warning(f"{text}: as in Caffe every value becomes {param.min:g}, and no gradient passes")
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         self.apply(clip, self.kept.bottom(bottom, top), out=top[0].data, **self.interval)

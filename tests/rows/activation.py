@@ -85,14 +85,14 @@ ROWS = {
     "AbsVal": Row(cases(), each(lambda param, v: abs(v)), kinks=(0,)),
     "BNLL": Row(cases(), each(lambda param, v: math.log(1 + math.exp(v)))),
     "Clip": Row(
-        tuple(Case(clip_interval(*ends)) for ends in [(-0.5, 0.8), (0, 6), (-2, -1), (0.25, 0.25)]),
+        tuple(Case(clip_interval(*ends)) for ends in [(-0.5, 0.8), (0, 6), (-2, -1), (0.25, 0.25), (1, -1)]),
         each(lambda param, v: max(param.clip_param.min, min(v, param.clip_param.max))),
         # The ends are stored in float32.
-        kinks=(-0.5, float(np.float32(0.8)), 0, 6, -2, -1, 0.25),
+        kinks=(-0.5, float(np.float32(0.8)), 0, 6, -2, -1, 0.25, 1),
         refused=(
             refused("", "clip_param", "is absent", "clip_param { min: 0 max: 6 }"),
-            refused(clip_interval(2, 1), "clip_param.min", "is 2", "clip_param.max 1"),
             refused(clip_interval("nan", 1), "clip_param.min", "is nan"),
+            refused(clip_interval(1, "nan"), "clip_param.max", "is nan"),
         ),
     ),
     "Dropout": Row(
