@@ -8,6 +8,7 @@ from typing import Any
 from minicaffe.backend.regroup import regrouped, regrouped_out
 from minicaffe.errors import ParamError
 from minicaffe.layers.base import Blobs, Layer
+from minicaffe.layers.parameter_gradient import add_sum
 from minicaffe.layers.registry import register
 from minicaffe.layers.row_index import read_rows, rows_of
 
@@ -53,7 +54,5 @@ class EmbedLayer(Layer):
         dy: Any = regrouped(top[0].diff, self.matrix, self.workspace, "embed:y")
         if self.param_propagate_down[0]:
             self.kernels.add_rows(dy, rows_of(self, bottom[0]), self.blobs[0].diff)
-        if len(self.blobs) > 1 and self.param_propagate_down[1]:
-            db = self.blobs[1].diff
-            sums = self.xp.sum(dy, axis=0, out=self.scratch(db, "embed:sums"))
-            self.xp.add(db, sums, out=db)
+        if len(self.blobs) > 1:
+            add_sum(self, 1, dy)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from minicaffe.backend.regroup import regrouped, regrouped_out
 from minicaffe.blob import Blob
 from minicaffe.errors import ParamError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
+from minicaffe.layers.parameter_gradient import add_product, add_sum
 from minicaffe.layers.registry import register
 
 
@@ -60,27 +60,14 @@ class InnerProductLayer(Layer):
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         dy = regrouped(top[0].diff, self.matrix(top[0]), self.workspace, "inner_product:y")
         if self.param_propagate_down[0]:
-            self.backward_weight(bottom[0], dy)
-        if len(self.blobs) > 1 and self.param_propagate_down[1]:
-            sums = self.scratch(self.blobs[1].diff, "inner_product:sums")
-            self.blobs[1].diff[...] += self.xp.sum(dy, axis=0, out=sums)
+            x = regrouped(bottom[0].data, self.matrix(bottom[0]), self.workspace, "inner_product:x")
+            add_product(self, 0, *((x.T, dy) if self.transpose else (dy.T, x)))
+        if len(self.blobs) > 1:
+            add_sum(self, 1, dy)
         if propagate_down[0]:
             weight = self.blobs[0].data
             with regrouped_out(bottom[0].diff, self.matrix(bottom[0]), self.workspace, "inner_product:x") as dx:
                 self.kernels.matmul(dy, weight.T if self.transpose else weight, dx)
-
-    def backward_weight(self, bottom: Blob, dy: Any) -> None:
-        x = regrouped(bottom.data, self.matrix(bottom), self.workspace, "inner_product:x")
-        factors = (x.T, dy) if self.transpose else (dy.T, x)
-        untouched = self.blobs[0].claim_zero_diff()
-        if untouched is not None:
-            self.kernels.matmul(*factors, untouched)
-            return
-        # A matrix product overwrites its result, and gradients of parameters are added to.
-        dweight = self.blobs[0].diff
-        product = self.scratch(dweight, "inner_product:product")
-        self.kernels.matmul(*factors, product)
-        self.xp.add(dweight, product, out=dweight)
 
     def matrix(self, blob: Blob) -> tuple[int, int]:
         """The shape (M, K) or (M, O) of a bottom or top read as a matrix."""
