@@ -119,5 +119,6 @@ def check_labels(layer: Layer, labels: Blob, classes: int, ignore: int | None = 
     if place >= 0:
         value = float(label.reshape(-1)[place])
         ignored = "" if ignore is None else f" (or {ignore}, which is ignored)"
-        text = f"bottom[1] holds the label {value:g} at position {place}, must lie between 0 and {classes - 1}{ignored}"
+        accepted = f"must lie between 0 and {classes - 1}{ignored}" if classes else "and there are no classes"
+        text = f"bottom[1] holds the label {value:g} at position {place}, {accepted}"
         raise layer.error(DataError, f"{text}: correct the labels, or the number of classes")

@@ -50,10 +50,10 @@ class SoftmaxWithLossLayer(LossLayer):
             prob.reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        if not self.positions:
+        check_labels(self, bottom[1], bottom[0].shape[self.class_axis], self.normalization.ignore)
+        if not bottom[0].count:
             top[0].data.fill(0)
             return
-        check_labels(self, bottom[1], bottom[0].shape[self.class_axis], self.normalization.ignore)
         self.kernels.softmax_forward(bottom[0].data, self.class_axis, self.prob.data, self.workspace)
         for prob in top[1:]:
             self.xp.copyto(prob.data, self.prob.data)
@@ -62,7 +62,7 @@ class SoftmaxWithLossLayer(LossLayer):
         top[0].data[...] = total / self.divisor
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        if propagate_down[0] and self.positions:
+        if propagate_down[0] and bottom[0].count:
             self.gradient(bottom, self.slope(top, self.divisor))
 
     def total_loss(self, bottom: Blobs) -> tuple[Any, Any]:

@@ -172,6 +172,13 @@ def test_no_positions(backend, order, shape):
     assert run.loss == 0 and run.bottom[0].diff.shape == shape
 
 
+def test_no_classes(backend):
+    run = run_layer(prototxt(loss="ignore_label: 4"), np.zeros((3, 0)), np.full(3, 4.0))
+    assert run.loss == 0 and run.backward().bottom[0].diff.shape == (3, 0)
+    with pytest.raises(DataError, match="holds the label 4 at position 0, and there are no classes"):
+        run_layer(prototxt(), np.zeros((3, 0)), np.full(3, 4.0))
+
+
 def test_nan_is_seen(backend):
     """Unless its position is ignored."""
     x = np.array([[np.nan, 1], [0, 0]])
