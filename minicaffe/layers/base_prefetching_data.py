@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,12 +12,13 @@ import numpy as np
 from minicaffe import log
 from minicaffe.backend import layout as layouts
 from minicaffe.blob import DATA
-from minicaffe.errors import FileError, FormatError, MinicaffeError, ParamError, ShapeError
+from minicaffe.errors import FormatError, ParamError, ShapeError
 from minicaffe.io.data_transformer import DataTransformer
 from minicaffe.io.datum import sizes_text
 from minicaffe.io.prefetch import Prefetcher
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.input import shape_as_told
+from minicaffe.layers.source import check_source, placing_source_errors
 
 # Each takes memory; far more than anybody asks for on purpose.
 _MOST_BATCHES = 10_000
@@ -55,13 +55,14 @@ class BasePrefetchingDataLayer(Layer):
     A thread makes up to data_param.prefetch (4) batches ahead. It starts with the first forward pass. The first item of
     a batch gives the batch its C, H and W; batches may differ, the items of one batch may not.
 
-    What a type adds: open, fill, seek. Its message, named by `param_name`, has source and batch_size.
+    What a type adds: open, fill, seek. Its message, named by `param_name`, has source (a `source_kind`) and batch_size.
     batch_size: N.  transformer: of transform_param.  start: the state before the first batch; `open` may set another.
     Source: Caffe's base_data_layer.cpp.
     """
 
     exact_bottom = 0
     param_name: ClassVar[str]
+    source_kind: ClassVar[str]
     start: dict
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -98,6 +99,7 @@ class BasePrefetchingDataLayer(Layer):
         self.batch_size: int = self.param.batch_size
         if not self.batch_size:
             raise self.error(ParamError, "is 0, must be 1 or more: items per batch", f"{self.param_name}.batch_size")
+        check_source(self, self.param.source, f"{self.param_name}.source", self.source_kind)
         self.transformer = DataTransformer(
             self.layer_param.transform_param, self.phase, self.context.seed, self.name, self.error
         )
@@ -144,20 +146,9 @@ class BasePrefetchingDataLayer(Layer):
 
     # --- what a type uses ----------------------------------------------------------------------
 
-    @contextmanager
-    def placed(self, path: str = "") -> Iterator[None]:
+    def placed(self, path: str = "") -> AbstractContextManager[None]:
         """Give this layer's place to errors about its source. path: of the file that is read, if not the source."""
-        try:
-            yield
-        except MinicaffeError as error:
-            if error.layer:
-                raise
-            text = f"cannot be used: {error}"
-            if isinstance(error, FileError) and not os.path.isabs(path or self.param.source):
-                # There may be no current folder any more.
-                with suppress(OSError):
-                    text += f" (relative paths begin at {os.getcwd()})"
-            raise self.error(type(error), text, f"{self.param_name}.source") from error
+        return placing_source_errors(self, f"{self.param_name}.source", path or self.param.source)
 
     def common_shape(self, items: np.ndarray | list[np.ndarray], name: Callable[[int], str]) -> tuple[int, int, int]:
         """The shape (C, H, W) that each of a batch's items has in the end.

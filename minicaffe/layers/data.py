@@ -34,6 +34,7 @@ class DataLayer(BasePrefetchingDataLayer):
     """
 
     param_name = "data_param"
+    source_kind = "the folder of a database"
     start = {"items": 0, "epoch": 0, "index": 0}
     min_top = 1
     max_top = 2

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minicaffe import log
 from minicaffe.blob import DATA
-from minicaffe.errors import DataError, FileError, FormatError, MinicaffeError, ParamError
+from minicaffe.errors import DataError, FormatError, ParamError
 from minicaffe.io.hdf5_rows import HDF5Rows, read_list
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.input import shape_as_told
 from minicaffe.layers.registry import register
+from minicaffe.layers.source import check_source, placing_source_errors
+
+_SOURCE = "hdf5_data_param.source"
 
 
 @register("HDF5Data")
@@ -41,7 +42,7 @@ class HDF5DataLayer(Layer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         self.param = self.layer_param.hdf5_data_param
         self.check_settings()
-        with self.placed():
+        with placing_source_errors(self, _SOURCE):
             log.info(f"Loading list of HDF5 filenames from: {self.param.source}")
             paths = read_list(self.param.source)
             log.info(f"Number of HDF5 files: {len(paths)}")
@@ -65,9 +66,7 @@ class HDF5DataLayer(Layer):
             raise self.error(ParamError, text, "transform_param")
         if not self.param.batch_size:
             raise self.error(ParamError, "is 0, must be 1 or more: rows per batch", "hdf5_data_param.batch_size")
-        if not self.param.source:
-            text = "is empty, must be a text file with the names of HDF5 files"
-            raise self.error(ParamError, text, "hdf5_data_param.source")
+        check_source(self, self.param.source, _SOURCE, "a text file with the names of HDF5 files")
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """The tops keep the shapes of set-up."""
@@ -75,7 +74,7 @@ class HDF5DataLayer(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         if not self.batch:
             self.batch = [np.empty(shape, self.context.dtype) for shape in self.shapes]
-        with self.placed():
+        with placing_source_errors(self, _SOURCE):
             place = self.rows.read(self.epoch, self.index, self.batch)
         for blob, values in zip(top, self.batch, strict=True):
             blob.reshape(*values.shape)
@@ -95,20 +94,7 @@ class HDF5DataLayer(Layer):
             raise self.error(FormatError, f"{text}; begin a new run with its weights")
         epoch, index, rows = numbers
         if rows != self.rows.count:
-            text = f"lists files with {self.rows.count} rows, when the snapshot was taken it were {rows}"
+            found = f"whose files have {self.rows.count} rows, when the snapshot was taken they had {rows}"
             advice = "give the files that were read then, or begin a new run with the snapshot's weights"
-            raise self.error(DataError, f"{text}; {advice}", "hdf5_data_param.source")
+            raise self.error(DataError, f'is "{self.param.source}", {found}; {advice}', _SOURCE)
         self.epoch, self.index = epoch, index
-
-    @contextmanager
-    def placed(self) -> Iterator[None]:
-        """Give this layer's place to errors about its files."""
-        try:
-            yield
-        except MinicaffeError as error:
-            text = f"cannot be used: {error}"
-            if isinstance(error, FileError) and not os.path.isabs(error.file):
-                # There may be no current folder any more.
-                with suppress(OSError):
-                    text += f" (relative paths begin at {os.getcwd()})"
-            raise self.error(type(error), text, "hdf5_data_param.source") from error

@@ -37,6 +37,7 @@ class ImageDataLayer(BasePrefetchingDataLayer):
     """
 
     param_name = "image_data_param"
+    source_kind = "a list of image files and labels"
     start = {"items": 0, "epoch": 0, "index": 0}
     exact_top = 2
 
@@ -55,8 +56,9 @@ class ImageDataLayer(BasePrefetchingDataLayer):
     def seek(self, state: dict) -> None:
         items, epoch, index = (self.count_in(state, name) for name in ("items", "epoch", "index"))
         if (state.get("lines"), state.get("crc32")) != (len(self.images), self.images.crc32):
-            text = "is another list than the one that was read when the snapshot was taken; give that one, or begin a"
-            raise self.error(DataError, f"{text} new run with the snapshot's weights", "image_data_param.source")
+            text = f'is "{self.param.source}", another list than was read when the snapshot was taken; give that one'
+            text += ", or begin a new run with the snapshot's weights"
+            raise self.error(DataError, text, "image_data_param.source")
         if index >= len(self.images):
             text = f"cannot go on from the snapshot: its index is {index}, of a list of {len(self.images)} lines"
             raise self.error(FormatError, text)

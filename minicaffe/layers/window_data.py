@@ -46,6 +46,7 @@ class WindowDataLayer(BasePrefetchingDataLayer):
     """
 
     param_name = "window_data_param"
+    source_kind = "a window file"
     start = {"items": 0}
     exact_top = 2
 
@@ -70,8 +71,8 @@ class WindowDataLayer(BasePrefetchingDataLayer):
     def seek(self, state: dict) -> None:
         items = self.count_in(state, "items")
         if state.get("crc32") != self.windows.crc32:
-            text = "holds other windows than when the snapshot was taken; give the file that was read then, or begin a"
-            raise self.error(DataError, f"{text} new run with the snapshot's weights", "window_data_param.source")
+            text = "which holds other windows than when the snapshot was taken; give the file that was read then"
+            raise self._source_error(f"{text}, or begin a new run with the snapshot's weights")
         self._items = items
 
     def fill(self, batch: Batch) -> dict:
@@ -124,15 +125,18 @@ class WindowDataLayer(BasePrefetchingDataLayer):
 
     def _check_windows(self) -> None:
         if self.windows.channels != _CHANNELS:
-            text = f"says that its last image has {self.windows.channels} channels; images are read in colour, it"
-            raise self.error(DataError, f"{text} must say {_CHANNELS}", "window_data_param.source")
+            text = f"which says that its last image has {self.windows.channels} channels; images are read in colour"
+            raise self._source_error(f"{text}, it must say {_CHANNELS}")
         for kind, windows, count in (
             ("foreground", self.windows.foreground, self._foreground),
             ("background", self.windows.background, self.batch_size - self._foreground),
         ):
             if count and not len(windows):
-                text = f"has no window of the {kind}, of which each batch needs {count}; set fg_threshold, bg_threshold"
-                raise self.error(DataError, f"{text} or fg_fraction to fit the overlaps", "window_data_param.source")
+                text = f"which has no window of the {kind}, of which each batch needs {count}; set fg_threshold"
+                raise self._source_error(f"{text}, bg_threshold or fg_fraction to fit the overlaps")
+
+    def _source_error(self, text: str) -> DataError:
+        return self.error(DataError, f'is "{self.param.source}", {text}', "window_data_param.source")
 
     # --- windows -------------------------------------------------------------------------------
 

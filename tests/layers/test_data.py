@@ -631,7 +631,9 @@ def test_a_relative_path_that_leads_nowhere_tells_from_where(net_file, tmp_path)
 
 
 def test_no_source_at_all(net_file, tmp_path):
-    assert type(error_of(net_file, "backend: LMDB")) is FileError
+    error = error_of(net_file, "backend: LMDB")
+    assert type(error) is ParamError
+    assert str(error).endswith('layer "the_layer" (Data): data_param.source is empty, must be the folder of a database')
 
 
 def test_a_database_of_the_other_kind(net_file, tmp_path, images):

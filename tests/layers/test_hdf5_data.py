@@ -120,7 +120,7 @@ def test_a_restored_layer_goes_on(source, more, batches):
         ({"epoch": 0, "index": -1, "rows": 7}, FormatError, "-1"),
         ({"epoch": 0, "index": 8, "rows": 7}, FormatError, "8"),
         ({"epoch": 0.5, "index": 1, "rows": 7}, FormatError, "0.5"),
-        ({"epoch": 0, "index": 8, "rows": 9}, DataError, "7 rows, when the snapshot was taken it were 9"),
+        ({"epoch": 0, "index": 8, "rows": 9}, DataError, "7 rows, when the snapshot was taken they had 9"),
     ],
 )
 def test_states_that_do_not_fit(source, state, kind, words):

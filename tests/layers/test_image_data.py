@@ -238,7 +238,11 @@ def test_another_list_is_noticed(layer, tmp_path, images):
     other = layer(3, shuffle="true")
     with pytest.raises(DataError) as caught:
         other.layer.restore(state)
-    for words in ('layer "the_layer" (ImageData): image_data_param.source', "is another list", "give that one, or"):
+    for words in (
+        'layer "the_layer" (ImageData): image_data_param.source is "',
+        'list.txt", another list',
+        "give that one, or begin a new run",
+    ):
         assert words in str(caught.value)
     # As if nothing had been asked.
     assert len(labels(other, 1)) == 3

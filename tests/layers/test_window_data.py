@@ -271,7 +271,7 @@ def test_other_windows_are_noticed(layer, image):
         other.layer.restore(state)
     for words in (
         'layer "the_layer" (WindowData): window_data_param.source',
-        "holds other windows",
+        'windows.txt", which holds other windows',
         "or begin a new run",
     ):
         assert words in str(caught.value)

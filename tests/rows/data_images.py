@@ -171,6 +171,7 @@ ROWS = {
         reference=image_data_reference,
         **NO_BATCHES,
         refused=(
+            refusal("image_data_param { }", ParamError, "image_data_param.source", "is empty, must be a list of image"),
             refusal(image_data("batch_size: 0"), ParamError, "image_data_param.batch_size", "is 0, must be 1 or more"),
             refusal(
                 image_data("batch_size: 4294967295"), ShapeError, "image_data_param.batch_size", "4294967295", "INT_MAX"
@@ -289,6 +290,12 @@ ROWS = {
         reference=window_data_reference,
         **NO_BATCHES,
         refused=(
+            refusal(
+                "window_data_param { batch_size: 2 }",
+                ParamError,
+                "window_data_param.source",
+                "is empty, must be a window",
+            ),
             refusal(window_data(), ParamError, "window_data_param.batch_size", "is 0, must be 1 or more"),
             refusal(
                 window_data("batch_size: 4294967295"),
