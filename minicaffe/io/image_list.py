@@ -13,7 +13,7 @@ import zlib
 
 import numpy as np
 
-from minicaffe.errors import DataError, MinicaffeError
+from minicaffe.errors import DataError, FileError, MinicaffeError
 from minicaffe.io.decode import load_image_file, path_text, read_bytes
 
 _LINE_END = ord("\n")
@@ -66,14 +66,28 @@ class ImageList:
         try:
             return load_image_file(self.path(line), color, new_height, new_width)
         except MinicaffeError as error:
-            raise type(error)(str(error), file=self.source, line=line + 1) from error
+            hint = self._hint(line) if isinstance(error, FileError) else ""
+            raise type(error)(f"{error}{hint}", file=self.source, line=line + 1) from error
 
     def name(self, line: int) -> str:
         """The image of a line and where it stands: "img/1.png (list.txt:1)"."""
         return f"{path_text(self.path(line))} ({self.source}:{line + 1})"
 
+    def _hint(self, line: int) -> str:
+        """Why the name of a line may be another one than it seems."""
+        text, (name, label) = self._text(line), self._split(line)
+        if b" " not in text:
+            return "; no blank parts a label from this name: write one before the label"
+        if name.endswith(b" ") or not label.strip():
+            return "; the last blank of a line parts name and label: write one alone, and none behind the label"
+        return ""
+
     def _split(self, line: int) -> tuple[bytes, bytes]:
-        start = self._ends[line - 1] + 1 if line else 0
-        text = self._bytes[start : self._ends[line]]
+        """Name and label of a line, as they stand there."""
+        text = self._text(line)
         name, blank, label = text.rpartition(b" ")
         return (name, label) if blank else (text, text)
+
+    def _text(self, line: int) -> bytes:
+        start = self._ends[line - 1] + 1 if line else 0
+        return self._bytes[start : self._ends[line]]

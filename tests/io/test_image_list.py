@@ -126,5 +126,20 @@ def test_errors_name_list_and_line_and_image(make, tmp_path, line, kind, words):
     assert (caught.value.file, caught.value.line) == (f"{tmp_path}/list.txt", 2)
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        (b"a.png\t3", "; no blank parts a label from this name: write one before the label"),
+        (b"a.png  3", "; the last blank of a line parts name and label: write one alone, and none behind the label"),
+        (b"a.png 3 ", "; the last blank of a line parts name and label: write one alone, and none behind the label"),
+        (b"a.png 3", ""),
+    ],
+)
+def test_a_name_that_is_another_one_than_it_seems(make, tmp_path, line, hint):
+    with pytest.raises(FileError) as caught:
+        make(line, f"{tmp_path}/").load(0)
+    assert str(caught.value).endswith(f": cannot be read: no such file or directory{hint}")
+
+
 def test_the_name_for_errors(make, tmp_path):
     assert make(b"a.png 3\nb\xe4.png 3\n", "img/").name(1) == f"img/b\\xe4.png ({tmp_path}/list.txt:2)"
