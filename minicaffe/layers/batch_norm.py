@@ -96,7 +96,7 @@ class BatchNormLayer(Layer):
             self.recall_statistics()
         else:
             self.gather_statistics(x)
-        self.groups.normalize(x, y, keep=self.keeps(bottom, top))
+        self.groups.normalize(x, y, keep=self.keeps_top)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0] or not top[0].count:
@@ -105,11 +105,12 @@ class BatchNormLayer(Layer):
         if self.use_global_stats:
             self.xp.multiply(dy, self.groups.inverse, out=dx)
         else:
-            self.groups.differentiate(bottom[0].data, dy, dx, kept=self.keeps(bottom, top))
+            self.groups.differentiate(top[0].data, dy, dx, kept=self.keeps_top)
 
-    def keeps(self, bottom: Blobs, top: Blobs) -> bool:
-        """Whether backward needs an x that the top has overwritten."""
-        return top[0] is bottom[0] and not self.use_global_stats
+    @property
+    def keeps_top(self) -> bool:
+        """Whether backward needs a top that a later layer overwrites."""
+        return self.top_is_overwritten and not self.use_global_stats
 
     def gather_statistics(self, x: Any) -> None:
         groups, inverse = self.groups, self.groups.inverse

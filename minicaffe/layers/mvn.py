@@ -63,13 +63,13 @@ class MVNLayer(Layer):
             return
         groups.measure_variance(x, out=groups.inverse)
         self.apply(inverse_of_deviation, groups.inverse, out=groups.inverse, eps=self.eps)
-        groups.normalize(x, y, keep=top[0] is bottom[0])
+        groups.normalize(x, y, keep=self.top_is_overwritten)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0] or not top[0].count:
             return
-        x, dy, dx = bottom[0].data.reshape(self.shape), top[0].diff, bottom[0].diff.reshape(self.shape)
+        dy, dx = top[0].diff, bottom[0].diff.reshape(self.shape)
         if self.normalize_variance:
-            self.groups.differentiate(x, dy, dx, kept=top[0] is bottom[0])
+            self.groups.differentiate(top[0].data, dy, dx, kept=self.top_is_overwritten)
         else:
             self.groups.centre_gradient(dy, dx)

@@ -31,25 +31,25 @@ def normalized(xp, x, mean, inverse):
 
 
 @formula
-def kept_and_normalized(xp, x, mean, inverse):
-    return x, (x - mean) * inverse
+def normalized_twice(xp, x, mean, inverse):
+    y = (x - mean) * inverse
+    return y, y
 
 
 @formula
-def gradient_sums(xp, dy, x, mean):
-    return dy, dy * (x - mean)
+def gradient_sums(xp, dy, y):
+    return dy, dy * y
 
 
 @formula
-def gradient_terms(xp, sum_dy, product, mean, inverse, *, size):
-    """(weight, offset) of the gradient, dx = dy * inverse + x * weight + offset.  product: sum of dy * (x - mean)."""
-    weight = -product / size * inverse * xp.square(inverse)
-    return weight, -(sum_dy / size * inverse + mean * weight)
+def gradient_terms(xp, sum_dy, product, inverse, *, size):
+    """(weight, offset) of the gradient, dx = dy * inverse + y * weight + offset.  product: sum of dy * y."""
+    return -product / size * inverse, -sum_dy / size * inverse
 
 
 @formula
-def normalized_gradient(xp, dy, x, inverse, weight, offset):
-    return dy * inverse + (x * weight + offset)
+def normalized_gradient(xp, dy, y, inverse, weight, offset):
+    return dy * inverse + (y * weight + offset)
 
 
 @formula
@@ -101,22 +101,21 @@ class Groups:
         self.layer.xp.divide(out, self.size, out=out)
 
     def normalize(self, x: Any, y: Any, keep: bool) -> None:
-        """keep: y overwrites x, of which the gradient needs a copy."""
+        """y may be x.  keep: a later layer overwrites y, which the gradient needs."""
+        terms = x, self.mean, self.inverse
         if keep:
             self._kept.reshape(*x.shape)
-            self.layer.apply(kept_and_normalized, x, self.mean, self.inverse, out=(self._kept.data, y))
+            self.layer.apply(normalized_twice, *terms, out=(y, self._kept.data))
         else:
-            self.layer.apply(normalized, x, self.mean, self.inverse, out=y)
+            self.layer.apply(normalized, *terms, out=y)
 
-    def differentiate(self, x: Any, dy: Any, dx: Any, kept: bool) -> None:
-        """dx, through the mean and the variance too.  kept: `normalize` was told to keep x."""
-        layer, x = self.layer, self._kept.data if kept else x
+    def differentiate(self, y: Any, dy: Any, dx: Any, kept: bool) -> None:
+        """dx, through the mean and the variance too.  kept: `normalize` was told to keep y."""
+        layer, y = self.layer, self._kept.data if kept else y
         weight, offset = (layer.scratch(self.mean, f"normalization:{name}") for name in ("weight", "offset"))
-        layer.kernels.sum_to(gradient_sums, (dy, x, self.mean), (offset, weight), {}, layer.workspace)
-        # Multiplied out, so that a pass over dx is saved: as exact as x, whose own rounding grows with its mean.
-        terms = offset, weight, self.mean, self.inverse
-        layer.apply(gradient_terms, *terms, out=(weight, offset), size=self.size)
-        layer.apply(normalized_gradient, dy, x, self.inverse, weight, offset, out=dx)
+        layer.kernels.sum_to(gradient_sums, (dy, y), (offset, weight), {}, layer.workspace)
+        layer.apply(gradient_terms, offset, weight, self.inverse, out=(weight, offset), size=self.size)
+        layer.apply(normalized_gradient, dy, y, self.inverse, weight, offset, out=dx)
 
     def centre_gradient(self, dy: Any, dx: Any) -> None:
         """dx through the mean alone."""

@@ -56,14 +56,19 @@ def test_no_solver_trains_the_statistics(backend):
     assert [spec.decay_mult for spec in run.layer.layer_param.param] == [3, 1, 1]
 
 
+def overwritten(run):
+    """As a net tells a layer that a later one runs in place."""
+    run.layer.top_is_overwritten = True
+
+
 @pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("settings", [BATCH, GLOBAL])
-def test_backward_does_not_need_the_top(backend, order, rng, settings, in_place):
-    """A ReLU in place may have overwritten it."""
+def test_backward_does_not_need_a_top_that_is_overwritten(backend, order, rng, settings, in_place):
     x, dy, found = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(2, 3, 4, 5)), []
-    for overwritten in (False, True):
-        run = run_layer(settings, x, in_place=in_place, blobs=(np.ones(3), np.ones(3), np.ones(1)))
-        if overwritten:
+    options = {"in_place": in_place, "blobs": (np.ones(3), np.ones(3), np.ones(1))}
+    for prepare in (None, overwritten):
+        run = run_layer(settings, x, prepare=prepare, **options)
+        if prepare is overwritten:
             run.top[0].data[...] = 7
         run.top[0].diff[...] = dy
         found.append(run.backward().bottom[0].diff)

@@ -39,6 +39,28 @@ def test_batch_norm_scale_and_relu_on_one_blob(backend, rng):
     assert_allclose(net.blobs["x"].diff, dx, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("layer_type", ["BatchNorm", "MVN"])
+def test_a_bottom_that_is_overwritten_later(rng, layer_type):
+    """By a layer in place on another top of the Split: both are one memory, which the gradient must not need."""
+    gradients = []
+    x, dy = rng.normal(size=(2, 2, 3, 4, 5))
+    for top in ("c", "b"):
+        net = make_net(
+            "force_backward: true "
+            + inputs("x", shape=x.shape)
+            + layer("split", "Split", "x", "a b")
+            + layer("norm", layer_type, "a", "y")
+            + layer("relu", "ReLU", "b", top)
+        )
+        net.blobs["x"].data[...] = x
+        net.forward()
+        net.blobs["y"].diff[...] = dy
+        net.backward()
+        gradients.append(np.array(net.blobs["x"].diff))
+    assert np.abs(gradients[0]).max() > 0
+    assert_allclose(gradients[1], gradients[0], rtol=1e-6)
+
+
 def test_lrn_in_place_is_refused():
     with pytest.raises(GraphError, match=r'layer "lrn" \(LRN\)'):
         make_net(inputs("x") + layer("lrn", "LRN", "x", "x"))
