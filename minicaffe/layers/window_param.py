@@ -99,6 +99,7 @@ def check_num_axes(layer: Layer, bottom: Blob, num_axes: int) -> None:
 def check_output(layer: Layer, window: Window, image: Sizes, output: Sizes) -> None:
     """Raises ShapeError for a window that lies beyond the image."""
     if any(size < 0 for size in output):
-        text = f"an image of {list(image)} pixels gives an output of {list(output)}: kernel_size"
-        text += f" {list(window.kernel)} with pad {list(window.pad)} does not fit into it"
+        dilation = f", dilation {list(window.dilation)}" if set(window.dilation) != {1} else ""
+        text = f"makes an output of {list(output)} of an image of {list(image)} pixels: kernel_size"
+        text += f" {list(window.kernel)} with pad {list(window.pad)}{dilation} does not fit into it"
         raise layer.error(ShapeError, text, PARAM)

@@ -238,8 +238,12 @@ def convolving_refusals(weight_shape):
 
 def beyond_the_image():
     """Of Convolution and Im2col."""
-    for window in ("kernel_size: 6", "kernel_size: 3 dilation: 4", "kernel_h: 7 kernel_w: 1"):
-        yield refused(f"num_output: 2 {window}", ShapeError, "convolution_param", "[4, 5]", "does not fit")
+    for window, *words in (
+        ("kernel_size: 6", "makes an output of [-1, 0]"),
+        ("kernel_size: 3 dilation: 4", "kernel_size [3, 3] with pad [0, 0], dilation [4, 4]"),
+        ("kernel_h: 7 kernel_w: 1", "kernel_size [7, 1]"),
+    ):
+        yield refused(f"num_output: 2 {window}", ShapeError, "convolution_param", "[4, 5]", "does not fit", *words)
     # Sizes that would take memory by the gigabyte.
     huge = "num_output: 1 kernel_size: 1 pad: 100000 stride: 100000"
     yield refused(huge, ShapeError, f"{P}pad", "100000", f"{4 * 3 * 200004 * 200005} bytes")
