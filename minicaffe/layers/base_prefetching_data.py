@@ -121,7 +121,12 @@ class BasePrefetchingDataLayer(Layer):
         if not self._prefetcher.running:
             self.seek(self._place)
             self._prefetcher.start(self._place)
-        batch = self._prefetcher.get(waiting)
+        try:
+            batch = self._prefetcher.get(waiting)
+        except Exception:
+            # The next pass begins anew behind the batch used last: what failed may have been mended.
+            self._prefetcher.stop()
+            raise
         for blob, values in zip(top, (batch.data, batch.label), strict=False):
             blob.reshape(*values.shape)
             blob.load(DATA, values)

@@ -376,6 +376,20 @@ def test_a_line_that_cannot_be_used(net_file, tmp_path, images, bad, place):
     assert_placed(error, kind, tmp_path, f"list.txt:{place + 1}: ", words)
 
 
+def test_what_failed_is_tried_again(net_file, tmp_path, images):
+    lines = [f"{i}.png {i}" for i in range(COUNT)]
+    write_list(tmp_path, lines)
+    (tmp_path / "4.png").rename(tmp_path / "away.png")
+    with Net(net_file, TRAIN) as net:
+        net.forward()
+        with pytest.raises(FileError, match=r"list\.txt:5: "):
+            net.forward()
+        (tmp_path / "away.png").rename(tmp_path / "4.png")
+        net.forward()
+        assert_array_equal(net.blobs["data"].data, images[3:6])
+        assert_array_equal(net.blobs["label"].data, [3, 4, 5])
+
+
 def test_relative_names_of_images_tell_where_they_begin(tmp_path, images, monkeypatch):
     write_list(tmp_path, ["absent.png 1"])
     (tmp_path / "net.prototxt").write_text(NET.replace("%s/list.txt", f"{tmp_path}/list.txt").replace("%s/", ""))
