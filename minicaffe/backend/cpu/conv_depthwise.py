@@ -39,14 +39,10 @@ def forward(x, weight, bias, y, window: Window, group: int, workspace: Workspace
 
     def work(job):
         thread, channels = job
-        for image, out in pictures(x, y, group):
-            image = image[:, 0]
-            for c, rows in pieces(channels, out.shape[2:], window, y.itemsize, PIECE_BYTES):
-                part = out[c, :, rows]
-                met = taps_met(image[c], part.shape[2:], window, rows.start, workspace, thread)
-                sum_taps(w[c], met, part)
-                if bias is not None:
-                    part += bias.reshape(group, -1, *(1,) * (part.ndim - 2))[c]
+        for c, part, met in pieces_met(x, y, channels, window, group, workspace, thread):
+            sum_taps(w[c], met, part)
+            if bias is not None:
+                part += bias.reshape(group, -1, *(1,) * (part.ndim - 2))[c]
 
     TEAM.run(work, channel_jobs(group, y, window))
 
@@ -83,14 +79,10 @@ def backward_weight(x, dy, dweight, window: Window, group: int, workspace: Works
 
     def work(job):
         thread, channels = job
-        for image, out in pictures(x, dy, group):
-            image = image[:, 0]
-            for c, rows in pieces(channels, out.shape[2:], window, dy.itemsize, PIECE_BYTES):
-                part = out[c, :, rows]
-                met = taps_met(image[c], part.shape[2:], window, rows.start, workspace, thread)
-                outputs = met.shape[1 + len(ones) :]
-                dots = np.vecdot(part.reshape(*part.shape[:2], *ones, *outputs), met[:, None])
-                dw[c] += dots.sum(axis=tuple(range(dw.ndim, dots.ndim)))
+        for c, part, met in pieces_met(x, dy, channels, window, group, workspace, thread):
+            outputs = met.shape[1 + len(ones) :]
+            dots = np.vecdot(part.reshape(*part.shape[:2], *ones, *outputs), met[:, None])
+            dw[c] += dots.sum(axis=tuple(range(dw.ndim, dots.ndim)))
 
     TEAM.run(work, channel_jobs(group, dy, window))
 
@@ -111,6 +103,16 @@ def sum_taps(w: np.ndarray, met: np.ndarray, out: np.ndarray) -> None:
 
 
 # --- channels and pictures -----------------------------------------------------------------------
+
+
+def pieces_met(
+    x: np.ndarray, y: np.ndarray, channels: slice, window: Window, group: int, workspace: Workspace, thread: int
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """A thread's pieces of y one after the other: (channels, the piece, what the taps of its windows meet in x)."""
+    for image, out in pictures(x, y, group):
+        for c, rows in pieces(channels, out.shape[2:], window, y.itemsize, PIECE_BYTES):
+            part = out[c, :, rows]
+            yield c, part, taps_met(image[c, 0], part.shape[2:], window, rows.start, workspace, thread)
 
 
 def by_channel(array: np.ndarray, group: int) -> np.ndarray:
