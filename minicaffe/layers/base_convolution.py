@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -12,7 +11,7 @@ from minicaffe.backend.regroup import regrouped, regrouped_out
 from minicaffe.blob import Blob, shape_text
 from minicaffe.errors import ParamError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
-from minicaffe.layers.window_param import check_num_axes, check_output, read_window
+from minicaffe.layers.window_param import check_num_axes, check_output, pictures, read_window
 
 
 class BaseConvolutionLayer(Layer):
@@ -134,16 +133,11 @@ class BaseConvolutionLayer(Layer):
 
     def read(self, array: Any, name: str) -> Any:
         """A bottom's or top's array as (N, C, *image), to be read.  name: of scratch memory, should it be copied."""
-        return regrouped(array, self.pictures(array.shape), self.workspace, name)
+        return regrouped(array, pictures(array.shape, self.channel_axis), self.workspace, name)
 
     def written(self, array: Any, name: str) -> AbstractContextManager[Any]:
         """The same, to be overwritten in a `with` block."""
-        return regrouped_out(array, self.pictures(array.shape), self.workspace, name)
-
-    def pictures(self, shape: Sizes) -> Sizes:
-        """A bottom's or top's shape as the kernels want it: (N, C, *image), all batch axes one."""
-        image = shape[self.channel_axis + 1 :] or (1,)
-        return (math.prod(shape[: self.channel_axis]), shape[self.channel_axis], *image)
+        return regrouped_out(array, pictures(array.shape, self.channel_axis), self.workspace, name)
 
     def weight(self, array: Any) -> Any:
         """The weights' data or diff with at least one spatial axis."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from minicaffe.backend.geometry import Sizes
 from minicaffe.backend.regroup import regrouped, regrouped_out
 from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
-from minicaffe.layers.window_param import check_columns, check_num_axes, check_output, read_window
+from minicaffe.layers.window_param import check_columns, check_num_axes, check_output, pictures, read_window
 
 
 @register("Im2col")
@@ -40,18 +38,19 @@ class Im2colLayer(Layer):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         check_num_axes(self, bottom[0], self.num_axes)
-        batch, channels, image = self.split(bottom[0].shape)
+        axis, shape = self.channel_axis, bottom[0].shape
+        channels, image = shape[axis], shape[axis + 1 :]
         output = self.window.conv_output(image)
         check_output(self, self.window, image, output)
         check_columns(self, channels, self.window, image, output)
-        top[0].reshape(*batch, channels * self.window.taps, *output)
+        top[0].reshape(*shape[:axis], channels * self.window.taps, *output)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y, workspace = bottom[0].data, top[0].data, self.workspace
         if not y.size:
             return
-        images = regrouped(x, self.pictures(x.shape), workspace, "im2col:x")
-        with regrouped_out(y, self.pictures(y.shape), workspace, "im2col:y") as col:
+        images = regrouped(x, pictures(x.shape, self.channel_axis), workspace, "im2col:x")
+        with regrouped_out(y, pictures(y.shape, self.channel_axis), workspace, "im2col:y") as col:
             self.kernels.im2col(images, self.window, col, workspace)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
@@ -61,15 +60,6 @@ class Im2colLayer(Layer):
             bottom[0].diff.fill(0)
             return
         dy, dx, workspace = top[0].diff, bottom[0].diff, self.workspace
-        col = regrouped(dy, self.pictures(dy.shape), workspace, "im2col:y")
-        with regrouped_out(dx, self.pictures(dx.shape), workspace, "im2col:x") as images:
+        col = regrouped(dy, pictures(dy.shape, self.channel_axis), workspace, "im2col:y")
+        with regrouped_out(dx, pictures(dx.shape, self.channel_axis), workspace, "im2col:x") as images:
             self.kernels.col2im(col, self.window, images, workspace)
-
-    def split(self, shape: Sizes) -> tuple[Sizes, int, Sizes]:
-        """(batch axes, channels, image) of a shape."""
-        return shape[: self.channel_axis], shape[self.channel_axis], shape[self.channel_axis + 1 :]
-
-    def pictures(self, shape: Sizes) -> Sizes:
-        """The shape as the kernels want it: (N, C, *image), all batch axes one."""
-        batch, channels, image = self.split(shape)
-        return (math.prod(batch), channels, *image)

@@ -103,3 +103,8 @@ def check_output(layer: Layer, window: Window, image: Sizes, output: Sizes) -> N
         text = f"makes an output of {list(output)} of an image of {list(image)} pixels: kernel_size"
         text += f" {list(window.kernel)} with pad {list(window.pad)}{dilation} does not fit into it"
         raise layer.error(ShapeError, text, PARAM)
+
+
+def pictures(shape: Sizes, channel_axis: int) -> Sizes:
+    """A shape as the kernels want it, (N, C, *image): all batch axes one, and at least one spatial axis."""
+    return math.prod(shape[:channel_axis]), shape[channel_axis], *(shape[channel_axis + 1 :] or (1,))
