@@ -12,7 +12,6 @@ from collections.abc import Iterator
 import kernel_cases_conv_groups
 import kernel_cases_dropout
 import kernel_cases_elementwise
-import kernel_cases_elementwise_sums
 import kernel_cases_eltwise
 import kernel_cases_losses
 import kernel_cases_lrn
@@ -79,7 +78,6 @@ SCORES = [((4, 7), 1), ((2, 3, 4, 5), 1), ((2, 3, 4, 5), -1), ((3, 1, 2), 1), ((
 def cases() -> Iterator[tuple[str, str, tuple]]:
     rng = np.random.default_rng(1701)
     yield from kernel_cases_elementwise.cases(rng)
-    yield from kernel_cases_elementwise_sums.cases(rng, WORKSPACE)
     yield from kernel_cases_reduce.cases(rng, WORKSPACE)
     yield from kernel_cases_lrn.cases(rng, WORKSPACE)
     yield from kernel_cases_dropout.cases()

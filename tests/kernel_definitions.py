@@ -46,13 +46,6 @@ def dropout_mask(key, limit, mask):
     mask[...] = np.reshape(drawn, mask.shape)
 
 
-def elementwise_sums(formula, arrays, out, numbers, workspace):
-    results = formula(np, *(np.broadcast_to(array, arrays[0].shape) for array in arrays), **numbers)
-    for target, result in zip(out, results, strict=False):
-        target[...] = result
-    return tuple(float(np.sum(result, dtype=float)) for result in results[len(out) :])
-
-
 def matmul(a, b, out):
     for i, j in places(*out.shape):
         out[i, j] = sum(a[i, k] * b[k, j] for k in range(len(b)))

@@ -7,7 +7,7 @@ import numpy as np
 
 def sum_to(formula, arrays, out, numbers, workspace):
     shape = arrays[0].shape
-    results = formula(np, *(np.broadcast_to(array, shape) for array in arrays), **numbers)
+    results = [np.array(result) for result in formula(np, *(np.broadcast_to(a, shape) for a in arrays), **numbers)]
     for target, result in zip(out, results, strict=True):
         target[...] = 0
         for at in itertools.product(*map(range, shape)):

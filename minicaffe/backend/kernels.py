@@ -37,15 +37,6 @@ def elementwise(formula: Formula, arrays: Sequence[Array], out: Sequence[Array],
     """
 
 
-def elementwise_sums(
-    formula: Formula, arrays: Sequence[Array], out: Sequence[Array], numbers: dict[str, float], workspace: Workspace
-) -> tuple:
-    """As elementwise for the first results, one for each of `out`, if any; of each further one, the sum, in float64.
-
-    arrays[0]: floats, of the whole shape.  The sums are numbers, or 0-d arrays of the device, not transferred.
-    """
-
-
 # --- local response normalization: lrn.py -------------------------------------------------------
 # A window of `size` places (odd) around each value along `axes`, (1,) or (2, 3); nothing lies beyond the array.
 # Arrays: (N, C, H, W).
@@ -85,10 +76,11 @@ def lrn_backward(
 def sum_to(
     formula: Formula, arrays: Sequence[Array], out: Sequence[Array], numbers: dict[str, float], workspace: Workspace
 ) -> None:
-    """out[j] = the sum of result j of the formula over the axes along which `out` has size 1, added up in float64.
+    """out[j] = the sum of result j of the formula over the axes along which out[j] has size 1, added up in float64.
 
-    arrays: as for elementwise; the first of the whole shape, floats.  out: of one shape, with as many axes: the whole
-    shape's sizes along neighbouring axes, 1 elsewhere; any memory order; none of the arrays.
+    arrays: as for elementwise; the first of the whole shape, floats.  out: first those, if any, that get each value of
+    their result, as elementwise's; then the sums, of one shape, with as many axes: the whole shape's sizes along
+    neighbouring axes, 1 elsewhere; float32 or float64, any memory order, none of the arrays.
     """
 
 

@@ -40,12 +40,14 @@ class LossLayer(Layer):
             raise self.error(ShapeError, text)
         top[0].reshape()
 
-    def sums(self, formula: Formula, *arrays: Any, out: tuple = (), **numbers: float) -> tuple:
-        """Evaluate a formula for each element: its first results go into `out`, the others are summed.
+    def sums(self, formula: Formula, *arrays: Any, out: tuple = (), count: int = 1, **numbers: float) -> list[Any]:
+        """Evaluate a formula for each element: its first results go into `out`, the last `count` are summed.
 
-        Returns the sums in float64: numbers, or 0-d arrays that stay on the device.
+        Returns the sums: 0-d arrays of the device, in float64, lent until the layer's forward returns.
         """
-        return self.kernels.elementwise_sums(formula, arrays, out, numbers, self.workspace)
+        sums = self.workspace.array("loss:sums", (count, *[1] * arrays[0].ndim), "float64")
+        self.kernels.sum_to(formula, arrays, (*out, *sums), numbers, self.workspace)
+        return [total.reshape(()) for total in sums]
 
     def slope(self, top: Blobs, divisor: Any) -> Any:
         """How fast the objective changes with the undivided sum: top[0].diff / divisor.

@@ -68,7 +68,7 @@ class SigmoidCrossEntropyLossLayer(LossLayer):
         if ignore is None:
             (total,) = self.sums(cross_entropy, x, t, out=out)
         else:
-            total, valid = self.sums(cross_entropy_but, x, t, out=out, ignore=ignore)
+            total, valid = self.sums(cross_entropy_but, x, t, out=out, count=2, ignore=ignore)
         self.divisor = self.normalization.divisor(x.shape[0], bottom[0].count, valid, self.xp)
         top[0].data[...] = total / self.divisor
 

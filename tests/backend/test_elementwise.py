@@ -6,7 +6,8 @@ from kernel_cases_elementwise import one_number, operators, truths
 from numpy.testing import assert_array_equal
 
 from minicaffe.backend import cpu, layout
-from minicaffe.backend.cpu.elementwise import FUNCTIONS, PIECE, pieces
+from minicaffe.backend.cpu.boxes import boxes
+from minicaffe.backend.cpu.elementwise import FUNCTIONS, PIECE
 from minicaffe.backend.formula import formula
 from minicaffe.backend.gpu.trace import traced
 
@@ -46,9 +47,9 @@ def test_the_arrays_own_type_is_kept(rng):
 
 
 @pytest.mark.parametrize("shape", [(300_000,), (3, 100_000), (200_000, 2), (5, 7, 9_000), (1 << 17,), (2, 1 << 17)])
-def test_pieces_cover_each_value_once(shape):
+def test_boxes_cover_each_value_once(shape):
     seen = np.zeros(shape, int)
-    for piece in pieces(shape):
+    for piece in boxes(shape, PIECE):
         seen[piece] += 1
         assert seen[piece].size <= PIECE
     assert (seen == 1).all()

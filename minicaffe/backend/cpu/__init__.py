@@ -10,7 +10,6 @@ from minicaffe.backend.cpu.conv import (
 )
 from minicaffe.backend.cpu.dropout import dropout_mask
 from minicaffe.backend.cpu.elementwise import elementwise
-from minicaffe.backend.cpu.elementwise_sums import elementwise_sums
 from minicaffe.backend.cpu.eltwise import max_backward, max_forward
 from minicaffe.backend.cpu.im2col import col2im, im2col
 from minicaffe.backend.cpu.infogain_loss import infogain_loss_backward, infogain_loss_forward
@@ -49,7 +48,6 @@ __all__ = [
     "conv_forward",
     "dropout_mask",
     "elementwise",
-    "elementwise_sums",
     "find_bad_label",
     "find_bad_row",
     "im2col",

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
+
+
+def boxes(shape: Sequence[int], most: int, whole: Collection[int] = ()) -> list[tuple[slice, ...]]:
+    """Boxes of about `most` values that cover an array: see `cuts`."""
+    return list(product(*cuts(shape, most, whole)))
 
 
 def cuts(shape: Sequence[int], most: int, whole: Collection[int] = ()) -> list[list[slice]]:

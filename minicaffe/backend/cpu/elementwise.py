@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minicaffe.backend import layout
+from minicaffe.backend.cpu.boxes import boxes
 from minicaffe.backend.cpu.team import TEAM
 from minicaffe.backend.formula import VOCABULARY, Formula
 from minicaffe.backend.pages import keep_small_arrays
@@ -65,7 +65,7 @@ def elementwise(formula: Formula, arrays: Sequence[Any], out: Sequence[Any], num
         evaluate((*arrays, *out))
         return
     operands = merged([*arrays, *out], layout.order_of(first), first.ndim)
-    parts = list(pieces(operands[-1].shape))
+    parts = boxes(operands[-1].shape, PIECE)
     TEAM.run(lambda part: evaluate([operand[within(part, operand)] for operand in operands]), parts)
 
 
@@ -98,19 +98,6 @@ def agree(views: Sequence[np.ndarray], axis: int) -> bool:
     """Is each operand whole along both axes, or broadcast along both?"""
     whole = views[-1].shape[axis - 1 : axis + 1]
     return all(view.shape[axis - 1 : axis + 1] in (whole, (1, 1)) for view in views)
-
-
-def pieces(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Boxes of about PIECE values that cover an array, by its shape alone."""
-    inner = 1
-    cuts: list[list[slice]] = []
-    for size in reversed(shape):
-        step = max(1, min(size, PIECE // inner))
-        count = -(-size // step)
-        bounds = [size * i // count for i in range(count + 1)]
-        cuts.insert(0, [slice(a, b) for a, b in itertools.pairwise(bounds)])
-        inner = PIECE if count > 1 else inner * size
-    yield from itertools.product(*cuts)
 
 
 def within(part: tuple[slice, ...], operand: np.ndarray) -> tuple[slice, ...]:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from minicaffe.backend import layout
-from minicaffe.backend.cpu.elementwise import merged, pieces
+from minicaffe.backend.cpu.boxes import boxes
+from minicaffe.backend.cpu.elementwise import PIECE, merged
 from minicaffe.backend.cpu.team import TEAM
 
 
@@ -44,4 +45,4 @@ def in_pieces(function: Callable[..., object], arrays: Sequence[np.ndarray]) -> 
     """function(piece of each array), shared by the threads; the arrays have one shape."""
     if arrays[0].size:
         views = merged([np.atleast_1d(array) for array in arrays], layout.order_of(arrays[0]), max(1, arrays[0].ndim))
-        TEAM.run(lambda part: function(*(view[part] for view in views)), list(pieces(views[0].shape)))
+        TEAM.run(lambda part: function(*(view[part] for view in views)), boxes(views[0].shape, PIECE))

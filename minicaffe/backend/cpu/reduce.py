@@ -27,17 +27,21 @@ def sum_to(
     full = arrays[0]
     plan = planned(layout.order_of(full), *((array.shape, array.strides) for array in (*arrays, *out, full)))
     views = [plan.view(array, shape) for array, shape in zip((*arrays, *out), plan.shapes, strict=False)]
-    operands, targets = views[: len(arrays)], views[len(arrays) :]
+    first, last = len(arrays), len(arrays) + sum(array.shape == full.shape for array in out)
+    targets = views[last:]
     whole = len(plan.boxes) == 1
-    partial = targets if whole else workspace.array("kernel:partial", (len(out), *plan.grid), np.dtype("float64"))
+    partial = targets if whole else workspace.array("kernel:partial", (len(targets), *plan.grid), np.dtype("float64"))
     xp = FUNCTIONS[full.dtype]
 
     def add_up(boxes: Sequence[Box]) -> None:
         with np.errstate(all="ignore"):
             for box in boxes:
-                values = operands if whole else [view[part] for view, part in zip(operands, box.parts, strict=False)]
-                for result, sums in zip(formula(xp, *values, **numbers), partial, strict=True):
+                parts = views if whole else [view[part] for view, part in zip(views, box.parts, strict=False)]
+                results = formula(xp, *parts[:first], **numbers)
+                for result, sums in zip(results[last - first :], partial, strict=True):
                     sums[box.place] = box_sums(result, plan.summed, box.shape)
+                for result, target in zip(results, parts[first:last], strict=False):
+                    target[...] = result
 
     TEAM.run(add_up, [plan.boxes[i :: TEAM.size] for i in range(min(TEAM.size, len(plan.boxes)))])
     if not whole:
@@ -50,6 +54,8 @@ def box_sums(values: np.ndarray, summed: tuple[int, ...], shape: tuple[int, ...]
 
     BLAS took a quarter of np.sum's time.  shape: of the box; the values may be the same all along an axis.
     """
+    if values.dtype == bool:
+        values = values.astype(np.float32)
     if values.shape != shape:
         values = np.broadcast_to(values, shape)
     if not summed:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minicaffe.backend import layout
-from minicaffe.backend.cpu.boxes import cuts
+from minicaffe.backend.cpu.boxes import boxes
 from minicaffe.backend.cpu.elementwise import merged
 from minicaffe.backend.cpu.reduce import box_sums
 from minicaffe.backend.cpu.team import SMALLEST_SHARED_WORK, TEAM
@@ -62,11 +61,11 @@ def by_boxes(function: Callable[..., None], axis: int, *arrays: np.ndarray) -> N
     if not whole:
         views = [view[..., None] for view in views]
     along = whole[0] if whole else views[0].ndim - 1
-    boxes = list(itertools.product(*cuts(views[0].shape, BOX, (along,))))
+    parts = boxes(views[0].shape, BOX, (along,))
 
     def work(job: tuple[int, Sequence[Any]]) -> None:
-        thread, boxes = job
-        for box in boxes:
+        thread, mine = job
+        for box in mine:
             function(thread, along, *(view[box] for view in views))
 
-    TEAM.run(work, [(thread, boxes[thread :: TEAM.size]) for thread in range(min(TEAM.size, len(boxes)))])
+    TEAM.run(work, [(thread, parts[thread :: TEAM.size]) for thread in range(min(TEAM.size, len(parts)))])

@@ -10,7 +10,6 @@ from minicaffe.backend.gpu.conv import (
 )
 from minicaffe.backend.gpu.dropout import dropout_mask
 from minicaffe.backend.gpu.elementwise import elementwise
-from minicaffe.backend.gpu.elementwise_sums import elementwise_sums
 from minicaffe.backend.gpu.eltwise import max_backward, max_forward
 from minicaffe.backend.gpu.im2col import col2im, im2col
 from minicaffe.backend.gpu.infogain_loss import infogain_loss_backward, infogain_loss_forward
@@ -47,7 +46,6 @@ __all__ = [
     "conv_forward",
     "dropout_mask",
     "elementwise",
-    "elementwise_sums",
     "find_bad_label",
     "find_bad_row",
     "im2col",

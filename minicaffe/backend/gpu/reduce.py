@@ -8,11 +8,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from minicaffe.backend.formula import Formula
+from minicaffe.backend.gpu.arrays import written
 from minicaffe.backend.gpu.elementwise import c_type, operand
-from minicaffe.backend.gpu.launch import Kernel
+from minicaffe.backend.gpu.launch import C_NAMES, Kernel
 from minicaffe.backend.gpu.trace import traced
 from minicaffe.backend.workspace import Workspace
 
@@ -33,12 +35,20 @@ def sum_to(
         for array in out:
             array.fill(0)
         return
-    operands = [operand(array, full.shape) for array in arrays]
-    kernel = compiled(formula, tuple((c_type(values), bool(place)) for values, place in operands), len(out))
-    arguments = [value for values, place in operands for value in (values, *place)]
-    arguments += [float(numbers[name]) for name in formula.numbers]
-    sums, sizes = summed(kernel, arguments, len(out), around(full.shape, out[0].shape), full.dtype, workspace, 0)
-    for target, values in zip(out, sums, strict=True):
+    kept = [array for array in out if array.shape == full.shape]
+    targets = out[len(kept) :]
+    with ExitStack() as stack:
+        results = [stack.enter_context(written(array)) for array in kept]
+        operands = [operand(array, full.shape) for array in arrays]
+        kinds = tuple((c_type(values), bool(place)) for values, place in operands)
+        # Sums of a single value are kept, too, and in double all the same.
+        types = tuple("T" if array.dtype == full.dtype else C_NAMES[array.dtype.name] for array in results)
+        kernel = compiled(formula, kinds, types, len(targets))
+        arguments = [value for values, place in operands for value in (values, *place)]
+        arguments += [*(float(numbers[name]) for name in formula.numbers), *results]
+        sizes = around(full.shape, out[-1].shape)
+        sums, sizes = summed(kernel, arguments, len(targets), sizes, full.dtype, workspace, 0)
+    for target, values in zip(targets, sums, strict=True):
         target[...] = finished(values, sizes, workspace).reshape(target.shape)
 
 
@@ -80,21 +90,26 @@ def around(shape: tuple[int, ...], kept: tuple[int, ...]) -> tuple[int, int, int
 
 
 @functools.cache
-def compiled(formula: Formula, operands: tuple[tuple[str, bool], ...], results: int) -> Kernel:
-    """The CUDA function that sums a formula of operands of these (types, broadcast or not)."""
+def compiled(formula: Formula, operands: tuple[tuple[str, bool], ...], kept: tuple[str, ...], sums: int) -> Kernel:
+    """The CUDA function of a formula of operands of these (types, broadcast or not).
+
+    kept: the types of the arrays that get its first results.  sums: how many further ones it adds up.
+    """
     parameters, reads = ["Index total"], []
     for name, (kind, broadcast) in zip(formula.arrays, operands, strict=True):
         parameters += [f"const {kind}* {name}", *([f"Index {name}_inner", f"Index {name}_size"] if broadcast else [])]
         reads.append(f"{name}[i / {name}_inner % {name}_size]" if broadcast else f"{name}[i]")
     parameters += [f"double {name}" for name in formula.numbers]
-    parameters += [*SIZES, *(f"double* result_{number}" for number in range(results))]
+    parameters += [f"{kind}* kept_{number}" for number, kind in enumerate(kept)]
+    parameters += [*SIZES, *(f"double* result_{number}" for number in range(sums))]
     lines, values = traced(formula, reads)
-    return Kernel(source(f"sum_{formula.name}", parameters, lines, values))
+    lines += [f"kept_{n}[i] = ({kind}){value};" for n, (kind, value) in enumerate(zip(kept, values, strict=False))]
+    return Kernel(source(f"sum_{formula.name}", parameters, lines, values[len(kept) :]))
 
 
 def source(name: str, parameters: Sequence[str], lines: Sequence[str], values: Sequence[str]) -> str:
-    """Its text.  lines: what computes the formula for element i.  values: its results, one for each result_n."""
-    starts = ", ".join(f"sum_{n} = 0" for n in range(len(values)))
+    """Its text.  lines: what computes the formula for element i.  values: what is added up, one for each result_n."""
+    starts = " ".join(f"double sum_{n} = 0;" for n in range(len(values)))
     adds = [f"sum_{n} += {value};" for n, value in enumerate(values)]
     body = "\n".join(" " * 16 + line for line in [*lines, *adds])
     ends = "\n".join(f"        result_{n}[run_] = sum_{n};" for n in range(len(values)))
@@ -104,7 +119,7 @@ extern "C" __global__ void {name}({", ".join(parameters)})
 {{
     GRID_STRIDE_LOOP(run_, total) {{
         Index lane_ = run_ % lanes_, place_ = run_ / lanes_ % kept_, group_ = run_ / lanes_ / kept_;
-        double {starts};
+        {starts}
         for (Index o_ = group_; o_ < outer_; o_ += groups_)
             for (Index j_ = lane_; j_ < inner_; j_ += lanes_) {{
                 Index i = (o_ * kept_ + place_) * inner_ + j_;

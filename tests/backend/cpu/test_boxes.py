@@ -93,6 +93,26 @@ def test_sums_of_large_arrays(rng, memory, kept):
     assert_allclose(squares, ((exact[0] - 100) ** 2).sum(axis=axes, keepdims=True), rtol=3e-6)
 
 
+@formula
+def kept_and_counted(xp, x, y, limit):
+    return x + y, x * y, x > limit
+
+
+@pytest.mark.parametrize("orders", [("C", "batch innermost"), ("batch innermost", "C"), ("batch innermost",) * 2])
+def test_a_result_kept_whole_beside_sums(rng, monkeypatch, orders):
+    """Over an operand, in several boxes, whole numbers so that sums are exact whatever the order of adding."""
+    shape = (17, 3, 101, 67)
+    x, y = (np.round(8 * rng.normal(size=shape)) for _ in range(2))
+    limit = np.round(rng.normal(size=(3, 1, 1)))
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(TEAM, "size", threads)
+        arrays = *(placed(array, order) for array, order in zip((x, y), orders, strict=True)), limit
+        totals = np.full((2, 1, 1, 1, 1), np.nan)
+        cpu.sum_to(kept_and_counted, arrays, (arrays[0], *totals), {}, Workspace(CPU))
+        assert_array_equal(arrays[0], x + y)
+        assert_array_equal(totals.ravel(), [(x * y).sum(), (x > limit).sum()])
+
+
 def test_sums_do_not_depend_on_the_threads_that_share_the_work(rng, monkeypatch):
     x = placed(rng.normal(size=(64, 5, 56, 57)).astype(np.float32), layout.BATCH_INNERMOST)
     found = []
