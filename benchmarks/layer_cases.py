@@ -325,3 +325,8 @@ def values(case: Case) -> list[np.ndarray]:
     rng = np.random.default_rng(1701)
     drawn = [bottom(rng) if callable(bottom) else rng.normal(size=bottom) for bottom in case.bottoms]
     return [np.asarray(array, np.float32) for array in drawn]
+
+
+def top_gradient(shape: tuple[int, ...]) -> np.ndarray:
+    """dy, the same in both workers."""
+    return np.asarray(np.random.default_rng(7).normal(size=shape), np.float32)

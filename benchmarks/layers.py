@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from layer_cases import CASES, Case, values
+from layer_cases import CASES, Case, top_gradient, values
 from side_by_side import Worker, milliseconds, need, serve
 
 # What is random, or rounded otherwise, or laid out otherwise: compared by its own tests.
@@ -129,7 +129,8 @@ class Ours:
             self.net.blobs[f"x{i}"].data[...] = array
         self.net.forward()
         for i in range(case.tops):
-            self.net.blobs[f"y{i}"].diff[...] = 1
+            top = self.net.blobs[f"y{i}"]
+            top.diff[...] = top_gradient(top.shape)
         graph = self.net.graph
         self.layer = graph.layers[-1]
         self.bottom, self.top = (graph.blobs_of(ids[-1]) for ids in (graph.bottom_ids, graph.top_ids))
