@@ -54,6 +54,15 @@ def c_type(array: Array) -> str:
     return "T" if array.dtype.name in _FLOATS else C_NAMES[array.dtype.name]
 
 
+def arguments_of(formula: Formula, operands: Sequence[tuple[str, bool]]) -> tuple[list[str], list[str]]:
+    """(the parameters of its CUDA function, how that reads each array for result i)."""
+    parameters, reads = ["Index total"], []
+    for name, (kind, broadcast) in zip(formula.arrays, operands, strict=True):
+        parameters += [f"const {kind}* {name}", *([f"Index {name}_inner", f"Index {name}_size"] if broadcast else [])]
+        reads.append(f"{name}[i / {name}_inner % {name}_size]" if broadcast else f"{name}[i]")
+    return parameters + [f"double {name}" for name in formula.numbers], reads
+
+
 @functools.cache
 def compiled(formula: Formula, operands: tuple[tuple[str, bool], ...], results: tuple[str, ...]) -> Kernel:
     """The CUDA function of a formula for operands of these (types, broadcast or not)."""
@@ -62,11 +71,7 @@ def compiled(formula: Formula, operands: tuple[tuple[str, bool], ...], results: 
 
 def source(formula: Formula, operands: Sequence[tuple[str, bool]], results: Sequence[str]) -> str:
     """Its text."""
-    parameters, reads = ["Index total"], []
-    for name, (kind, broadcast) in zip(formula.arrays, operands, strict=True):
-        parameters += [f"const {kind}* {name}", *([f"Index {name}_inner", f"Index {name}_size"] if broadcast else [])]
-        reads.append(f"{name}[i / {name}_inner % {name}_size]" if broadcast else f"{name}[i]")
-    parameters += [f"double {name}" for name in formula.numbers]
+    parameters, reads = arguments_of(formula, operands)
     parameters += [f"{kind}* result_{number}" for number, kind in enumerate(results)]
     lines, values = traced(formula, reads)
     lines += [f"result_{n}[i] = ({kind}){value};" for n, (kind, value) in enumerate(zip(results, values, strict=True))]

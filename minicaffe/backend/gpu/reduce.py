@@ -13,7 +13,7 @@ from typing import Any
 
 from minicaffe.backend.formula import Formula
 from minicaffe.backend.gpu.arrays import written
-from minicaffe.backend.gpu.elementwise import c_type, operand
+from minicaffe.backend.gpu.elementwise import arguments_of, c_type, operand
 from minicaffe.backend.gpu.launch import C_NAMES, Kernel
 from minicaffe.backend.gpu.trace import traced
 from minicaffe.backend.workspace import Workspace
@@ -95,11 +95,7 @@ def compiled(formula: Formula, operands: tuple[tuple[str, bool], ...], kept: tup
 
     kept: the types of the arrays that get its first results.  sums: how many further ones it adds up.
     """
-    parameters, reads = ["Index total"], []
-    for name, (kind, broadcast) in zip(formula.arrays, operands, strict=True):
-        parameters += [f"const {kind}* {name}", *([f"Index {name}_inner", f"Index {name}_size"] if broadcast else [])]
-        reads.append(f"{name}[i / {name}_inner % {name}_size]" if broadcast else f"{name}[i]")
-    parameters += [f"double {name}" for name in formula.numbers]
+    parameters, reads = arguments_of(formula, operands)
     parameters += [f"{kind}* kept_{number}" for number, kind in enumerate(kept)]
     parameters += [*SIZES, *(f"double* result_{number}" for number in range(sums))]
     lines, values = traced(formula, reads)
