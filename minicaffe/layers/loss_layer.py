@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from minicaffe.backend import CPU
 from minicaffe.backend.formula import Formula
-from minicaffe.blob import DATA, Blob
+from minicaffe.blob import Blob
 from minicaffe.errors import DataError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
+from minicaffe.layers.row_index import first_bad
 from minicaffe.proto import caffe_pb2
 
 
@@ -108,18 +108,9 @@ def check_label_count(layer: Layer, labels: Blob, scores: Blob, axis: int) -> in
 
 
 def check_labels(layer: Layer, labels: Blob, classes: int, ignore: int | None = None) -> None:
-    """Raises DataError for a label outside 0 ... classes - 1 that is not the ignored one.
-
-    Labels fresh from the host are looked at there, which spares a GPU the wait. Call it before labels.data.
-    """
-    if labels.storage(DATA).host_is_newer:
-        label: Any = labels.host_array(DATA)
-        place = CPU.kernels.find_bad_label(label, classes, ignore)
-    else:
-        label = labels.data
-        place = layer.kernels.find_bad_label(label, classes, ignore)
+    """Raises DataError for a label outside 0 ... classes - 1 that is not ignored. Call it before labels.data."""
+    place, value = first_bad(layer, labels, "find_bad_label", classes, ignore)
     if place >= 0:
-        value = float(label.reshape(-1)[place])
         ignored = "" if ignore is None else f" (or {ignore}, which is ignored)"
         accepted = f"must lie between 0 and {classes - 1}{ignored}" if classes else "and there are no classes"
         text = f"bottom[1] holds the label {value:g} at position {place}, {accepted}"
