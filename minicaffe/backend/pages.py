@@ -16,8 +16,6 @@ CHUNK_BYTES = 1 << 25
 # Arrays outside these bounds are NumPy's own: small ones gain nothing, large ones have huge pages anyway.
 SMALLEST, LARGEST = 1 << 12, CHUNK_BYTES >> 2
 CACHE_LINE = 64
-# More than a formula makes on the way for one piece (cpu/elementwise.py).
-KEPT_BYTES = 1 << 23
 
 
 class Pages:
@@ -44,12 +42,3 @@ class Pages:
 
 
 PAGES = Pages()
-
-
-def keep_small_arrays() -> None:
-    """Let the C library keep the memory of freed arrays of up to KEPT_BYTES, for the next ones.
-
-    It hands that of larger arrays back to the system at once, and the next one is a page fault for every 4 KB; the
-    bound rises to the size of whatever is freed. Not every library has such a bound, but none minds.
-    """
-    np.empty(KEPT_BYTES, np.uint8)

@@ -11,7 +11,7 @@ import numpy as np
 
 from minicaffe.backend import layout
 from minicaffe.backend.cpu.boxes import boxes
-from minicaffe.backend.cpu.elementwise import PIECE, merged
+from minicaffe.backend.cpu.plan import PIECE, merged
 from minicaffe.backend.cpu.team import TEAM
 
 

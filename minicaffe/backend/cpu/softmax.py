@@ -9,7 +9,7 @@ import numpy as np
 
 from minicaffe.backend import layout
 from minicaffe.backend.cpu.boxes import boxes
-from minicaffe.backend.cpu.elementwise import merged
+from minicaffe.backend.cpu.plan import merged
 from minicaffe.backend.cpu.reduce import box_sums
 from minicaffe.backend.cpu.team import SMALLEST_SHARED_WORK, TEAM
 from minicaffe.backend.workspace import Workspace

@@ -11,7 +11,7 @@ from typing import Any
 from minicaffe.backend.formula import Formula
 from minicaffe.backend.gpu.arrays import c_order, written
 from minicaffe.backend.gpu.launch import C_NAMES, Kernel
-from minicaffe.backend.gpu.trace import traced
+from minicaffe.backend.gpu.trace import code_of
 
 Array = Any
 _FLOATS = ("float32", "float64")
@@ -73,7 +73,7 @@ def source(formula: Formula, operands: Sequence[tuple[str, bool]], results: Sequ
     """Its text."""
     parameters, reads = arguments_of(formula, operands)
     parameters += [f"{kind}* result_{number}" for number, kind in enumerate(results)]
-    lines, values = traced(formula, reads)
+    lines, values = code_of(formula, reads)
     lines += [f"result_{n}[i] = ({kind}){value};" for n, (kind, value) in enumerate(zip(results, values, strict=True))]
     body = "\n".join(" " * 8 + line for line in lines)
     return f"""

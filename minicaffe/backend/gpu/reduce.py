@@ -15,7 +15,7 @@ from minicaffe.backend.formula import Formula
 from minicaffe.backend.gpu.arrays import written
 from minicaffe.backend.gpu.elementwise import arguments_of, c_type, operand
 from minicaffe.backend.gpu.launch import C_NAMES, Kernel
-from minicaffe.backend.gpu.trace import traced
+from minicaffe.backend.gpu.trace import code_of
 from minicaffe.backend.workspace import Workspace
 
 Array = Any
@@ -98,7 +98,7 @@ def compiled(formula: Formula, operands: tuple[tuple[str, bool], ...], kept: tup
     parameters, reads = arguments_of(formula, operands)
     parameters += [f"{kind}* kept_{number}" for number, kind in enumerate(kept)]
     parameters += [*SIZES, *(f"double* result_{number}" for number in range(sums))]
-    lines, values = traced(formula, reads)
+    lines, values = code_of(formula, reads)
     lines += [f"kept_{n}[i] = ({kind}){value};" for n, (kind, value) in enumerate(zip(kept, values, strict=False))]
     return Kernel(source(f"sum_{formula.name}", parameters, lines, values[len(kept) :]))
 

@@ -11,15 +11,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from watch import peak_of
 
 from minicaffe.backend import CPU, cpu, layout
-from minicaffe.backend.cpu import lrn, reduce, softmax
+from minicaffe.backend.cpu import lrn, plan, softmax
 from minicaffe.backend.cpu.boxes import cuts
 from minicaffe.backend.cpu.team import TEAM
 from minicaffe.backend.formula import formula
 from minicaffe.backend.workspace import Workspace
 
-NAMES = ["sum_to", "softmax_forward", "softmax_backward", "lrn_forward", "lrn_backward"]
+NAMES = ["elementwise", "sum_to", "softmax_forward", "softmax_backward", "lrn_forward", "lrn_backward"]
 ORDERS = [layout.C_ORDER, layout.BATCH_INNERMOST]
-CASES = [(case, name, args) for case, name, args in cases() if name in NAMES]
+# Not those that are large for the sake of the usual boxes.
+CASES = [(case, name, args) for case, name, args in cases() if name in NAMES and "large" not in case]
 
 
 @formula
@@ -37,11 +38,11 @@ def small_boxes(request, monkeypatch):
     size, threads = request.param
     monkeypatch.setattr(TEAM, "size", threads)
     monkeypatch.setattr(softmax, "SMALLEST_SHARED_WORK", 0)
-    for module, name in ((softmax, "BOX"), (lrn, "BOX"), (reduce, "PIECE")):
+    for module, name in ((softmax, "BOX"), (lrn, "BOX"), (plan, "PIECE")):
         monkeypatch.setattr(module, name, size)
-    reduce.planned.cache_clear()
+    plan.planned.cache_clear()
     yield
-    reduce.planned.cache_clear()
+    plan.planned.cache_clear()
 
 
 @functools.cache

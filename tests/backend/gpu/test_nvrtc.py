@@ -9,7 +9,7 @@ from minicaffe.backend import gpu
 from minicaffe.backend.formula import FORMULAS
 from minicaffe.backend.gpu.elementwise import compiled
 from minicaffe.backend.gpu.launch import KERNELS
-from minicaffe.backend.gpu.trace import traced
+from minicaffe.backend.gpu.trace import code_of
 
 pytestmark = pytest.mark.skipif(nvrtc.library() is None, reason=nvrtc.NO_NVRTC)
 assert gpu.__all__ and layers.__all__  # importing them fills KERNELS and FORMULAS
@@ -28,7 +28,7 @@ def test_formulas_compile(dtype, broadcast):
     """All in one program, which takes a tenth of the time."""
     kernels = []
     for formula in {formula.name: formula for formula in FORMULAS}.values():
-        results = len(traced(formula, formula.arrays)[1])
+        results = len(code_of(formula, formula.arrays)[1])
         kernels.append(compiled(formula, (("T", broadcast),) * len(formula.arrays), ("T",) * results))
     code = nvrtc.compile_cuda("".join(kernel.source(T=dtype) for kernel in kernels), "sm_90")
     assert all(kernel.name.encode() in code for kernel in kernels)

@@ -10,7 +10,7 @@ from minicaffe import layers
 from minicaffe.backend import gpu
 from minicaffe.backend.formula import FORMULAS, formula
 from minicaffe.backend.gpu import reduce
-from minicaffe.backend.gpu.trace import traced
+from minicaffe.backend.gpu.trace import code_of
 from minicaffe.backend.workspace import Workspace
 
 assert layers.__all__  # importing them fills FORMULAS
@@ -24,7 +24,7 @@ def doubled(xp, x):
 @pytest.mark.skipif(nvrtc.library() is None, reason=nvrtc.NO_NVRTC)
 @pytest.mark.parametrize("formula", FORMULAS, ids=lambda formula: formula.name)
 def test_sums_of_formulas_compile(formula):
-    results = len(traced(formula, formula.arrays)[1])
+    results = len(code_of(formula, formula.arrays)[1])
     kernel = reduce.compiled(formula, (("T", True),) * len(formula.arrays), ("T",) * (results - 1), 1)
     for source in cuda_host.variants(kernel):
         assert f"sum_{formula.name}".encode() in nvrtc.compile_cuda(source, "sm_90")

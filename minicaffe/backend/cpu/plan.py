@@ -1,0 +1,146 @@
+"""Plans: how to walk over arrays of given shapes and strides, in boxes that fit the cache."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minicaffe.backend import layout
+from minicaffe.backend.cpu.boxes import cuts
+from minicaffe.backend.cpu.team import TEAM
+
+# Values of one array in a box: smaller ones lose to the price of a NumPy call while two threads take
+# turns at Python's lock, larger ones leave the cache (measured: docs/performance.md).
+PIECE = 1 << 17
+
+Index = tuple[slice, ...]
+Work = Callable[[Sequence[np.ndarray]], Any]
+Ready = Callable[[Sequence[np.ndarray]], Work]
+Then = Callable[["Box", Any], None]
+
+
+@dataclass
+class Box:
+    """shape: of the box.  parts: its index into each operand.  place: where its sums go."""
+
+    shape: tuple[int, ...]
+    parts: list[Index]
+    place: Index
+
+
+@dataclass
+class Plan:
+    """How to go about arrays of given shapes and strides.
+
+    shapes: of each of them with as few axes as possible.  summed: the axes along which the last has size 1.
+    grid: the shape of partial sums, one along a summed axis for each of its cuts.
+    """
+
+    order: str
+    axes: int
+    shapes: list[tuple[int, ...]]
+    summed: tuple[int, ...]
+    grid: tuple[int, ...]
+    boxes: list[Box]
+
+    def views(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The arrays in these shapes, views of them."""
+        return [
+            along_memory(array, self.order, self.axes).reshape(shape)
+            for array, shape in zip(arrays, self.shapes, strict=True)
+        ]
+
+    def run(self, views: Sequence[np.ndarray], ready: Ready, then: Then | None = None) -> None:
+        """Walk over the boxes, shared by the threads.
+
+        ready: makes what is called with the parts of a box, once for each thread and shape of box.  then: called with
+        the box and what that returned.
+        """
+
+        def walk(boxes: Sequence[Box]) -> None:
+            shape, work = None, None
+            for box in boxes:
+                parts = (
+                    list(views)
+                    if len(self.boxes) == 1
+                    else [v[part] for v, part in zip(views, box.parts, strict=False)]
+                )
+                if work is None or box.shape != shape:
+                    shape, work = box.shape, ready(parts)
+                found = work(parts)
+                if then is not None:
+                    then(box, found)
+
+        TEAM.run(walk, [self.boxes[i :: TEAM.size] for i in range(min(TEAM.size, len(self.boxes)))])
+
+
+def plan_for(arrays: Sequence[np.ndarray], full: np.ndarray) -> Plan:
+    """full: an array of the whole shape, to which the others may be broadcast; its memory order is followed."""
+    places = [(array.shape, array.strides) for array in arrays]
+    return planned(layout.order_of(full), (full.shape, full.strides), *places)
+
+
+@functools.lru_cache(maxsize=4096)
+def planned(order: str, full: tuple, *places: tuple[tuple[int, ...], tuple[int, ...]]) -> Plan:
+    """full, places: shape and strides of the whole array, and of all."""
+    axes = len(full[0])
+    # Nothing is read or written here: arrays without memory of their own tell which axes can be one.
+    stand_ins = [np.lib.stride_tricks.as_strided(np.empty(()), *place) for place in (*places, full)]
+    *views, whole = merged(stand_ins, order, axes)
+    summed = tuple(axis for axis, size in enumerate(views[-1].shape) if size == 1)
+    parts = cuts(whole.shape, PIECE)
+    grid = tuple(len(cut) if axis in summed else whole.shape[axis] for axis, cut in enumerate(parts))
+    boxes = [box_at(box, summed, views) for box in itertools.product(*map(list, map(enumerate, parts)))]
+    return Plan(order, axes, [view.shape for view in views], summed, grid, boxes)
+
+
+def box_at(box: Sequence[tuple[int, slice]], summed: tuple[int, ...], views: Sequence[np.ndarray]) -> Box:
+    index = tuple(cut for _, cut in box)
+    place = tuple(slice(i, i + 1) if axis in summed else cut for axis, (i, cut) in enumerate(box))
+    return Box(tuple(cut.stop - cut.start for cut in index), [within(index, view) for view in views], place)
+
+
+def within(part: Index, operand: np.ndarray) -> Index:
+    """The part of an operand; all of an axis along which it is broadcast."""
+    return tuple(cut if size > 1 else slice(None) for cut, size in zip(part, operand.shape, strict=True))
+
+
+# --- axes -----------------------------------------------------------------------------------------
+
+
+def along_memory(array: np.ndarray, order: str, axes: int) -> np.ndarray:
+    """The array with `axes` axes, in the order of memory."""
+    array = array.reshape((1,) * (axes - array.ndim) + array.shape)
+    return layout.batch_last(array) if order == layout.BATCH_INNERMOST else array
+
+
+def merged(arrays: Sequence[np.ndarray], order: str, axes: int) -> list[np.ndarray]:
+    """The arrays seen along memory, the last one's, with as few axes as possible; all get equally many.
+
+    Neighbouring axes become one where each array has them without a gap, or has neither.
+    """
+    views = [along_memory(array, order, axes) for array in arrays]
+    for axis in range(views[-1].ndim - 1, 0, -1):
+        if all(joins(view, axis) for view in views) and agree(views, axis):
+            views = [
+                view.reshape(*view.shape[: axis - 1], view.shape[axis - 1] * view.shape[axis], *view.shape[axis + 1 :])
+                for view in views
+            ]
+    return views
+
+
+def joins(view: np.ndarray, axis: int) -> bool:
+    """Can axis - 1 and axis be one axis of a view?"""
+    outer, inner = view.shape[axis - 1 : axis + 1]
+    return inner == 1 or outer == 1 or view.strides[axis - 1] == inner * view.strides[axis]
+
+
+def agree(views: Sequence[np.ndarray], axis: int) -> bool:
+    """Is each operand whole along both axes, or broadcast along both?"""
+    whole = views[-1].shape[axis - 1 : axis + 1]
+    return all(view.shape[axis - 1 : axis + 1] in (whole, (1, 1)) for view in views)

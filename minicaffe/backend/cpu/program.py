@@ -1,0 +1,220 @@
+"""Formulas as NumPy calls that write into memory which is there already, on one piece of their arrays after the other.
+
+Evaluated with Python's operators, a formula makes an array for each of its steps, and the result is copied to where it
+belongs. The same steps with an output go through a few buffers that stay in the cache, and the last ones write the
+results themselves. Between two calls of NumPy little Python may run, since the threads take turns at it: all that does
+not change from piece to piece is prepared before (measured: docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minicaffe.backend.formula import Formula
+from minicaffe.backend.trace import Expression, Step, traced
+
+# The integers as wide as a float, to choose bits with.
+INTEGERS: dict[Any, Any] = {np.dtype("float32"): np.int32, np.dtype("float64"): np.int64}
+# How many buffers a step needs beside the one for its value.
+SPARE = {"where": 2}
+Shapes = Sequence[tuple[int, ...]]
+
+
+class Program:
+    """A formula's steps, the buffers of each, and which of them compute a result.
+
+    varies: for each step, whether its value differs from element to element, as it depends on an array.
+    buffers: for each step, the numbers of the buffers for its value and for what it needs besides.
+    direct: {step: the result that it computes and may write to where it belongs}, since no later step reads an array
+    that it might overwrite.
+    """
+
+    def __init__(self, formula: Formula) -> None:
+        trace = traced(formula)
+        self.arrays = formula.arrays
+        self.steps, self.results = trace.steps, trace.results
+        self.varies = varying(self.steps)
+        self.buffers = buffers_of(self.steps, self.results)
+        reads = [index for index, step in enumerate(self.steps) if any(map(is_array, step.operands))]
+        made = [result.step if isinstance(result, Expression) else None for result in self.results]
+        self.direct = {
+            step: place
+            for place, step in enumerate(made)
+            if step is not None and step >= max(reads, default=0) and self.varies[step] and made.count(step) == 1
+        }
+
+
+@functools.cache
+def program(formula: Formula) -> Program:
+    """The formula's program, made once."""
+    return Program(formula)
+
+
+class Run:
+    """A program made ready for one thread, and for pieces of equal shapes.
+
+    parts: one piece of each array and of each target, whose shapes and types all have.  numbers: by name.
+    dtype: the arrays' float type.  targets: where the first results go; the others stay in buffers.
+    """
+
+    def __init__(self, program: Program, parts: Sequence[np.ndarray], numbers: dict[str, float], dtype: Any) -> None:
+        self.dtype, self.program = dtype, program
+        arrays, targets = parts[: len(program.arrays)], parts[len(program.arrays) :]
+        # What each step reads and writes, by place: the arrays, the targets, then whatever else there is.
+        self.slots: list[Any] = [*arrays, *targets]
+        self.places: dict[Any, int] = {name: place for place, name in enumerate(program.arrays)}
+        self.calls: list[tuple[Callable[..., Any], list[int], int]] = []
+        self.copies: list[tuple[int, int]] = []
+        for name, number in numbers.items():
+            self.places[name] = self.add(number)
+        for index, step in enumerate(program.steps):
+            self.prepare(index, step, targets, len(arrays))
+        self.results = [self.place(result) for result in program.results]
+        for target, result in enumerate(self.results[: len(targets)], len(arrays)):
+            if result != target:
+                self.copies.append((target, result))
+
+    def __call__(self, parts: Sequence[np.ndarray]) -> list[Any]:
+        """The results for these arrays, in these targets or in buffers until the next call."""
+        slots = self.slots
+        slots[: len(parts)] = parts
+        with np.errstate(all="ignore"):
+            for function, places, value in self.calls:
+                function(*[slots[place] for place in places], out=slots[value])
+            for target, result in self.copies:
+                np.copyto(slots[target], slots[result], casting="unsafe")
+        return [slots[place] for place in self.results]
+
+    # --- before the first call -----------------------------------------------------------------
+
+    def add(self, value: Any) -> int:
+        self.slots.append(value)
+        return len(self.slots) - 1
+
+    def place(self, operand: Any) -> int:
+        """Where an operand lies among the slots."""
+        if not isinstance(operand, Expression):
+            return self.add(operand)
+        return self.places[operand.name]
+
+    def prepare(self, index: int, step: Step, targets: Sequence[np.ndarray], arrays: int) -> None:
+        """Find the places of a step's operands and of its value, and what to call."""
+        operands = [self.place(operand) for operand in step.operands]
+        values = [self.slots[place] for place in operands]
+        name = f"v{index}"
+        if not self.program.varies[index]:
+            self.places[name] = self.add(number(step, values))
+            return
+        kind = bool if step.is_truth else self.dtype
+        direct = self.program.direct.get(index)
+        own, *spare = self.program.buffers[index]
+        shape = np.broadcast_shapes(*(value.shape for value in values if isinstance(value, np.ndarray)))
+        if direct is not None and direct < len(targets) and targets[direct].dtype == kind:
+            self.places[name] = arrays + direct
+            shape = targets[direct].shape
+        else:
+            self.places[name] = self.add(BUFFERS.take(own, shape, kind))
+        if step.name == "where":
+            operands += [self.add(BUFFERS.take(buffer, shape, INTEGERS[self.dtype])) for buffer in spare]
+        self.calls.append((function_of(step, values, self.dtype), operands, self.places[name]))
+
+
+class Buffers(threading.local):
+    """The buffers of one thread, which grow to the largest piece."""
+
+    def __init__(self) -> None:
+        self.memory: list[np.ndarray] = []
+
+    def take(self, number: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """A buffer as an uninitialised array."""
+        nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+        while len(self.memory) <= number:
+            self.memory.append(np.empty(0, np.uint8))
+        if self.memory[number].nbytes < nbytes:
+            self.memory[number] = np.empty(nbytes, np.uint8)
+        return self.memory[number][:nbytes].view(dtype).reshape(shape)
+
+
+BUFFERS = Buffers()
+
+
+# --- steps ------------------------------------------------------------------------------------------
+
+
+def is_array(operand: Any) -> bool:
+    """Is it an argument that is an array?"""
+    return isinstance(operand, Expression) and operand.is_array
+
+
+def is_value(operand: Any) -> bool:
+    """Is it the value of a step?"""
+    return isinstance(operand, Expression) and operand.step is not None
+
+
+def varying(steps: Sequence[Step]) -> list[bool]:
+    found: list[bool] = []
+    for step in steps:
+        found.append(any(is_array(o) or (is_value(o) and found[o.step]) for o in step.operands))
+    return found
+
+
+def buffers_of(steps: Sequence[Step], results: Sequence[Any]) -> list[list[int]]:
+    """A buffer is used again when the last step that reads it is done."""
+    last = {i: i for i in range(len(steps))}
+    for index, step in enumerate(steps):
+        last.update({operand.step: index for operand in step.operands if is_value(operand)})
+    last.update({result.step: len(steps) for result in results if is_value(result)})
+    free: list[int] = []
+    found: list[list[int]] = []
+    count = 0
+    for index, step in enumerate(steps):
+        spare = SPARE.get(step.name, 0)
+        done = [found[i][0] for i in range(index) if last[i] == index]
+        # The value may lie where an operand lay, but what a step needs besides may not.
+        fresh = range(count, count + max(0, spare - len(free), 1 + spare - len(free) - len(done)))
+        count += len(fresh)
+        free += fresh
+        besides = [free.pop() for _ in range(spare)]
+        free += done
+        found.append([free.pop(), *besides])
+        free += besides
+        if last[index] == index:
+            free.append(found[-1][0])
+    return found
+
+
+def number(step: Step, operands: Sequence[Any]) -> Any:
+    """A step on numbers alone: a Python number again, which takes the arrays' type."""
+    if step.name == "where":
+        return operands[1] if operands[0] else operands[2]
+    with np.errstate(all="ignore"):
+        return getattr(np, step.name)(*operands).item()
+
+
+def function_of(step: Step, operands: Sequence[Any], dtype: Any) -> Callable[..., Any]:
+    """What to call with a step's operands and its output."""
+    if step.name == "where":
+        return choose
+    function: Callable[..., Any] = getattr(np, step.name)
+    floats = all(value.dtype == dtype for value in operands if isinstance(value, np.ndarray))
+    # Truth values and whole numbers have to be told that they become floats.
+    return function if floats or step.is_truth else functools.partial(function, dtype=dtype)
+
+
+def choose(condition: Any, a: Any, b: Any, mask: np.ndarray, changed: np.ndarray, out: np.ndarray) -> None:
+    """out = a where the condition holds, else b, by masks of bits.
+
+    np.where took four times as long on random signs.  mask, changed: buffers of integers as wide as a float.
+    """
+    bits_a, bits_b = (np.asarray(value, out.dtype).view(mask.dtype) for value in (a, b))
+    # A condition is one byte, 0 or 1: its negative is a mask of all bits or none.
+    np.negative(np.asarray(condition, bool).view(np.int8), out=mask, dtype=mask.dtype)
+    np.bitwise_xor(bits_a, bits_b, out=changed)
+    np.bitwise_and(mask, changed, out=mask)
+    np.bitwise_xor(mask, bits_b, out=out.view(mask.dtype))
