@@ -53,10 +53,10 @@ def test_in_place_before_another_reader():
 
 @pytest.mark.parametrize("alias", ["Flatten", "Reshape", "Concat", "Slice", "Split"])
 def test_in_place_on_memory_that_another_layer_wrote(rng, alias):
-    """Backward of the Sigmoid reads what it wrote; in Caffe the ReLU behind the alias has changed that."""
+    """Backward of the Sigmoid reads what it wrote; in Caffe the layer behind the alias has changed that."""
     shape = "reshape_param { shape { dim: 0 dim: -1 } }" if alias == "Reshape" else ""
     below = "force_backward: true " + inputs("x", shape=(2, 3, 4)) + layer("s", "Sigmoid", "x", "y")
-    power = "power_param { scale: 3 shift: -1 }"
+    power = "power_param { power: 3 scale: 3 shift: -1 }"
     gradients = []
     for top in ("b", "a"):
         net = make_net(below + layer("alias", alias, "y", "a", shape) + layer("p", "Power", "a", top, power))
