@@ -18,9 +18,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-# What `xp` offers inside a formula: NumPy's functions of these names, NaN going through maximum and minimum.
+# What `xp` offers inside a formula: NumPy's functions of these names; NaN goes through maximum and minimum, and is passed
+# over by fmax and fmin.
 VOCABULARY = (
-    *("abs", "exp", "expm1", "log", "log1p", "maximum", "minimum", "power"),
+    *("abs", "exp", "expm1", "fmax", "fmin", "log", "log1p", "maximum", "minimum", "power"),
     *("sign", "sqrt", "square", "tanh", "trunc", "where"),
 )
 

@@ -14,8 +14,8 @@ from minicaffe.layers.registry import register
 
 @formula
 def clip(xp, x, *, low, high):
-    # NaN, which equals nothing, becomes low, as std::max and std::min make it.
-    return xp.where(x == x, xp.maximum(xp.minimum(x, high), low), low)
+    # fmax and fmin pass NaN over; it becomes low, as std::max and std::min make it.
+    return xp.fmax(xp.fmin(xp.fmax(x, low), high), low)
 
 
 @formula

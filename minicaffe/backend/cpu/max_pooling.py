@@ -15,6 +15,9 @@ from minicaffe.backend.geometry import Window
 from minicaffe.backend.kernels import LOWEST
 from minicaffe.backend.workspace import Workspace
 
+# With more taps than these the gradient is scattered, window by window (measured: docs/performance.md).
+MOST_TAPS = {layout.BATCH_INNERMOST: 32, layout.C_ORDER: 12}
+
 
 def max_pool_forward(x: np.ndarray, window: Window, y: np.ndarray, winner: np.ndarray, workspace: Workspace) -> None:
     more = workspace.like(winner, "kernel:more")
@@ -97,15 +100,23 @@ def greater(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
 
 
 def max_pool_index(winner: np.ndarray, window: Window, image: tuple[int, ...], index: np.ndarray) -> None:
+    row, column = pixels(winner, window)
+    np.copyto(index, np.where(winner > 0, row * image[1] + column, -1))
+
+
+def pixels(winner: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """(row, column) of each window's winner in its plane; of no meaning where there is none."""
     height, width = np.ogrid[: winner.shape[2], : winner.shape[3]]
     tap_h, tap_w = np.divmod(winner.astype(np.int64) - 1, window.kernel[1])
     row = height * window.stride[0] - window.pad[0] + tap_h
-    column = width * window.stride[1] - window.pad[1] + tap_w
-    np.copyto(index, np.where(winner > 0, row * image[1] + column, -1))
+    return row, width * window.stride[1] - window.pad[1] + tap_w
 
 
 def max_pool_backward(dy: np.ndarray, winner: np.ndarray, window: Window, dx: np.ndarray, workspace: Workspace) -> None:
     """dy's bits are masked: five times as fast as a masked copy, and unlike a product right for Inf and NaN."""
+    if window.taps > MOST_TAPS[layout.order_of(dx)]:
+        scatter(dy, winner, window, dx)
+        return
     bits = np.dtype(f"i{dy.itemsize}")
     mine = workspace.like(dy, "kernel:mine", np.int8)
     mask = workspace.like(dy, "kernel:mask", bits)
@@ -132,6 +143,17 @@ def max_pool_backward(dy: np.ndarray, winner: np.ndarray, window: Window, dx: np
                 np.add(into, keep.view(dy.dtype), out=into)
 
     by_channels(unpool, dx, dy, winner, mine, mask)
+
+
+def scatter(dy: np.ndarray, winner: np.ndarray, window: Window, dx: np.ndarray) -> None:
+    """Window by window instead of tap by tap."""
+    row, column = pixels(winner, window)
+    n, c, _, _ = np.ogrid[tuple(slice(size) for size in dx.shape)]
+    steps = [stride // dx.itemsize for stride in dx.strides]
+    place = n * steps[0] + c * steps[1] + row * steps[2] + column * steps[3]
+    chosen, values = winner > 0, layout.flat(dx)
+    values.fill(0)
+    np.add.at(values, place[chosen], dy[chosen])
 
 
 def max_pool_backward_index(dy: np.ndarray, index: np.ndarray, dx: np.ndarray) -> None:

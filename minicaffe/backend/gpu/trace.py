@@ -19,6 +19,8 @@ CODE = {name: f"{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "sqr
     "bitwise_and": "{0} & {1}",
     "bitwise_or": "{0} | {1}",
     "equal": "{0} == {1}",
+    "fmax": "fmax({0}, {1})",
+    "fmin": "fmin({0}, {1})",
     "greater": "{0} > {1}",
     "greater_equal": "{0} >= {1}",
     "invert": "!{0}",
