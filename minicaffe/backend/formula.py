@@ -18,8 +18,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-# What `xp` offers inside a formula: NumPy's functions of these names; NaN goes through maximum and minimum, and is passed
-# over by fmax and fmin.
+# What `xp` offers inside a formula: NumPy's functions of these names. NaN goes through maximum and minimum; fmax and
+# fmin pass it over.
 VOCABULARY = (
     *("abs", "exp", "expm1", "fmax", "fmin", "log", "log1p", "maximum", "minimum", "power"),
     *("sign", "sqrt", "square", "tanh", "trunc", "where"),

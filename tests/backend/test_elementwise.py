@@ -8,8 +8,9 @@ from numpy.testing import assert_array_equal
 from minicaffe.backend import cpu, layout
 from minicaffe.backend.cpu.boxes import boxes
 from minicaffe.backend.cpu.plan import PIECE
-from minicaffe.backend.formula import formula
-from minicaffe.backend.gpu.trace import code_of
+from minicaffe.backend.formula import VOCABULARY, formula
+from minicaffe.backend.gpu.trace import CODE, code_of
+from minicaffe.backend.trace import TRUTHS
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (17, 3, 101, 67)])
@@ -76,3 +77,8 @@ def test_the_text_of_a_formula():
     assert lines[0] == "const T x_value = (T)x[i];" and "const T a_value = (T)a;" in lines
     assert any("?" in line for line in lines)
     assert len(results) == 2
+
+
+def test_every_step_has_its_text():
+    operators = {"add", "subtract", "multiply", "true_divide", "negative", "positive", *TRUTHS}
+    assert set(CODE) == operators | {"absolute" if name == "abs" else name for name in VOCABULARY}
