@@ -37,11 +37,7 @@ class Trace:
         self.steps: list[Step] = []
         self.arrays = [Expression(self, name, is_array=True) for name in formula.arrays]
         self.numbers = {name: Expression(self, name) for name in formula.numbers}
-        results = formula(self, *self.arrays, **self.numbers)
-        # What is an argument itself becomes a step, so that every result is made somewhere.
-        self.results = [
-            self.note("positive", (r,)) if isinstance(r, Expression) and r.step is None else r for r in results
-        ]
+        self.results = formula(self, *self.arrays, **self.numbers)
 
     def __getattr__(self, name: str) -> Callable[..., Expression]:
         if name not in VOCABULARY:

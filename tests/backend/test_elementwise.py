@@ -80,5 +80,5 @@ def test_the_text_of_a_formula():
 
 
 def test_every_step_has_its_text():
-    operators = {"add", "subtract", "multiply", "true_divide", "negative", "positive", *TRUTHS}
+    operators = {"add", "subtract", "multiply", "true_divide", "negative", *TRUTHS}
     assert set(CODE) == operators | {"absolute" if name == "abs" else name for name in VOCABULARY}

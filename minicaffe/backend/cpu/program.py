@@ -32,7 +32,8 @@ class Program:
     varies: for each step, whether its value differs from element to element, as it depends on an array.
     buffers: for each step, the numbers of the buffers for its value and for what it needs besides.
     direct: {step: the result that it computes and may write to where it belongs}, since no later step reads an array
-    that it might overwrite.
+    that it might overwrite.  products: the steps whose result is the product of two arrays, which a sum of it has
+    no need to write down.
     """
 
     def __init__(self, formula: Formula) -> None:
@@ -48,6 +49,16 @@ class Program:
             for place, step in enumerate(made)
             if step is not None and step >= max(reads, default=0) and self.varies[step] and made.count(step) == 1
         }
+        read = {operand.step for step in self.steps for operand in step.operands if is_value(operand)}
+        self.products = {
+            step
+            for step in made
+            if step is not None and step not in read and made.count(step) == 1 and self.is_product(self.steps[step])
+        }
+
+    def is_product(self, step: Step) -> bool:
+        several = step.name in ("multiply", "square")
+        return several and all(is_array(o) or (is_value(o) and self.varies[o.step]) for o in step.operands)
 
 
 @functools.cache
@@ -60,28 +71,40 @@ class Run:
     """A program made ready for one thread, and for pieces of equal shapes.
 
     parts: one piece of each array and of each target, whose shapes and types all have.  numbers: by name.
-    dtype: the arrays' float type.  targets: where the first results go; the others stay in buffers.
+    dtype: the arrays' float type.  factors: whether, without targets, a result that is a product of two arrays of
+    parts[0]'s shape may come as the pair of them.
     """
 
-    def __init__(self, program: Program, parts: Sequence[np.ndarray], numbers: dict[str, float], dtype: Any) -> None:
-        self.dtype, self.program = dtype, program
+    def __init__(
+        self,
+        program: Program,
+        parts: Sequence[np.ndarray],
+        numbers: dict[str, float],
+        dtype: Any,
+        *,
+        factors: bool = False,
+    ) -> None:
+        self.dtype, self.program, self.factors = dtype, program, factors
         arrays, targets = parts[: len(program.arrays)], parts[len(program.arrays) :]
         # What each step reads and writes, by place: the arrays, the targets, then whatever else there is.
         self.slots: list[Any] = [*arrays, *targets]
-        self.places: dict[Any, int] = {name: place for place, name in enumerate(program.arrays)}
+        self.places: dict[str, Any] = {name: place for place, name in enumerate(program.arrays)}
         self.calls: list[tuple[Callable[..., Any], list[int], int]] = []
-        self.copies: list[tuple[int, int]] = []
+        self.copies: list[tuple[int, int]] = []  # (target, result), arrays first
         for name, number in numbers.items():
             self.places[name] = self.add(number)
+        # Where a result is an array itself, it is copied at the end, and must not be overwritten before.
+        copied = any(is_array(result) for result in program.results[: len(targets)])
+        self.direct = {} if copied else program.direct
         for index, step in enumerate(program.steps):
             self.prepare(index, step, targets, len(arrays))
-        self.results = [self.place(result) for result in program.results]
+        self.results: list[Any] = [self.place(result) for result in program.results]
         for target, result in enumerate(self.results[: len(targets)], len(arrays)):
             if result != target:
-                self.copies.append((target, result))
+                self.copies.insert(0 if result < len(arrays) else len(self.copies), (target, result))
 
     def __call__(self, parts: Sequence[np.ndarray]) -> list[Any]:
-        """The results for these arrays, in these targets or in buffers until the next call."""
+        """The results for these arrays, in these targets or else in buffers until the next call."""
         slots = self.slots
         slots[: len(parts)] = parts
         with np.errstate(all="ignore"):
@@ -89,7 +112,7 @@ class Run:
                 function(*[slots[place] for place in places], out=slots[value])
             for target, result in self.copies:
                 np.copyto(slots[target], slots[result], casting="unsafe")
-        return [slots[place] for place in self.results]
+        return [slots[p] if isinstance(p, int) else (slots[p[0]], slots[p[1]]) for p in self.results]
 
     # --- before the first call -----------------------------------------------------------------
 
@@ -97,8 +120,8 @@ class Run:
         self.slots.append(value)
         return len(self.slots) - 1
 
-    def place(self, operand: Any) -> int:
-        """Where an operand lies among the slots."""
+    def place(self, operand: Any) -> Any:
+        """Where an operand lies among the slots; of a result that stays in two factors, where they lie."""
         if not isinstance(operand, Expression):
             return self.add(operand)
         return self.places[operand.name]
@@ -111,8 +134,11 @@ class Run:
         if not self.program.varies[index]:
             self.places[name] = self.add(number(step, values))
             return
+        if self.factors and not targets and index in self.program.products and self.are_alike(values):
+            self.places[name] = operands[0], operands[-1]
+            return
         kind = bool if step.is_truth else self.dtype
-        direct = self.program.direct.get(index)
+        direct = self.direct.get(index)
         own, *spare = self.program.buffers[index]
         shape = np.broadcast_shapes(*(value.shape for value in values if isinstance(value, np.ndarray)))
         if direct is not None and direct < len(targets) and targets[direct].dtype == kind:
@@ -123,6 +149,10 @@ class Run:
         if step.name == "where":
             operands += [self.add(BUFFERS.take(buffer, shape, INTEGERS[self.dtype])) for buffer in spare]
         self.calls.append((function_of(step, values, self.dtype), operands, self.places[name]))
+
+    def are_alike(self, values: Sequence[np.ndarray]) -> bool:
+        """Have they all the shape and type of the first array?"""
+        return all(value.shape == self.slots[0].shape and value.dtype == self.dtype for value in values)
 
 
 class Buffers(threading.local):

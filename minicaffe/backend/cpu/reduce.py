@@ -24,6 +24,7 @@ def sum_to(
     first, last = len(arrays), len(arrays) + sum(array.shape == full.shape for array in out)
     targets = views[last:]
     whole = len(plan.boxes) == 1
+    innermost = bool(plan.summed) and plan.summed[-1] == len(plan.grid) - 1
     partial = targets if whole else workspace.array("kernel:partial", (len(targets), *plan.grid), np.dtype("float64"))
 
     def add_up(box: Box, results: Sequence[Any]) -> None:
@@ -31,7 +32,7 @@ def sum_to(
             sums[box.place] = box_sums(result, plan.summed, box.shape)
 
     def ready(parts: Sequence[np.ndarray]) -> Run:
-        return Run(program(formula), parts, numbers, full.dtype)
+        return Run(program(formula), parts, numbers, full.dtype, factors=innermost)
 
     plan.run(views[:last], ready, add_up)
     if not whole:
@@ -39,11 +40,15 @@ def sum_to(
             target[...] = sums.sum(axis=plan.summed, keepdims=True)
 
 
-def box_sums(values: np.ndarray, summed: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+def box_sums(values: Any, summed: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
     """The sums along the axes `summed`, which stay as 1; along the innermost of them as a product with ones.
 
-    BLAS took a quarter of np.sum's time.  shape: of the box; the values may be the same all along an axis.
+    BLAS took a quarter of np.sum's time.  values: an array, or two whose products are to be summed, the innermost axis
+    among those.  shape: of the box; the values may be the same all along an axis.
     """
+    if isinstance(values, tuple):
+        sums = np.vecdot(*values)[..., None]
+        return sums.sum(axis=summed[:-1], keepdims=True, dtype=np.float64) if len(summed) > 1 else sums
     if values.dtype == bool:
         values = values.astype(np.float32)
     if values.shape != shape:

@@ -31,7 +31,6 @@ CODE = {name: f"{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "sqr
     "multiply": "{0} * {1}",
     "negative": "-{0}",
     "not_equal": "{0} != {1}",
-    "positive": "{0}",
     "power": "pow({0}, {1})",
     "sign": "{0} != {0} ? {0} : T(({0} > 0) - ({0} < 0))",
     "square": "{0} * {0}",
