@@ -21,6 +21,12 @@ def elu_gradient(xp, x, y, dy, *, alpha):
     return dy * xp.where(x > 0, 1, y + alpha)
 
 
+@formula
+def usual_elu_gradient(xp, y, dy):
+    """The same with alpha 1, where y + alpha is 1 at x = 0 as well."""
+    return dy * (xp.minimum(y, 0) + 1)
+
+
 @register("ELU")
 class ELULayer(NeuronLayer):
     """Exponential linear unit, on each element alone.
@@ -37,9 +43,14 @@ class ELULayer(NeuronLayer):
         self.alpha = self.layer_param.elu_param.alpha
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.apply(elu, self.kept.bottom(bottom, top), out=top[0].data, alpha=self.alpha)
+        # With alpha 1 the gradient follows from y alone.
+        x = bottom[0].data if self.alpha == 1 else self.kept.bottom(bottom, top)
+        self.apply(elu, x, out=top[0].data, alpha=self.alpha)
         self.kept.keep_top(top)
 
     def gradient(self, bottom: Blobs, top: Blobs, dy: Any, dx: Any) -> None:
         # The slope alpha * e^x is y + alpha: no second exponential.
-        self.apply(elu_gradient, self.kept.x(bottom), self.kept.y(top), dy, out=dx, alpha=self.alpha)
+        if self.alpha == 1:
+            self.apply(usual_elu_gradient, self.kept.y(top), dy, out=dx)
+        else:
+            self.apply(elu_gradient, self.kept.x(bottom), self.kept.y(top), dy, out=dx, alpha=self.alpha)

@@ -33,7 +33,7 @@ def flatter_below(xp, x, *, slope):
 
 @formula
 def leaky_relu_gradient(xp, x, dy, *, slope):
-    return dy * xp.where(x > 0, 1, slope)
+    return dy * ((x > 0) * (1 - slope) + slope)
 
 
 @register("ReLU")
