@@ -15,6 +15,7 @@ import argparse
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,8 @@ LIMITS = {
     "Concat": 2,
 }
 USUAL_LIMIT = 4
+# Seconds in which the other one's threads stop looking for work.
+PAUSE = 0.3
 
 
 def main() -> int:
@@ -81,9 +84,11 @@ def timed(name: str, ours: Worker, theirs: Worker | None, folder: Path, rounds: 
         their_steps = max(1, int(100 / peer.ask(do="run", name=name, way=way, steps=2))) if peer else 1
         times, copies, ratios = [], [], []
         for _ in range(rounds):
+            time.sleep(PAUSE)
             times.append(ours.ask(do="run", name=name, way=way, steps=steps) / steps)
             copies.append(ours.ask(do="copy", moved=moved))
             if peer:
+                time.sleep(PAUSE)
                 ratios.append(times[-1] / (peer.ask(do="run", name=name, way=way, steps=their_steps) / their_steps))
         ms, ratio = statistics.median(times), statistics.median(ratios) if ratios else None
         beside = f"{ratio:8.2f}" if ratio is not None else f"{'':8s}"
