@@ -19,6 +19,7 @@ from minicaffe.layers.base import Context, Layer
 from minicaffe.net.filter import filter_layers
 from minicaffe.net.graph import Graph
 from minicaffe.net.memory import ParameterMemory, check_size, largest_layer
+from minicaffe.net.shared_memory import overwritten_aliases
 from minicaffe.net.spec import LayerSpec
 from minicaffe.net.splits import insert_splits
 from minicaffe.proto.hints import nearest
@@ -77,7 +78,10 @@ def class_of(spec: LayerSpec) -> type[Layer]:
 
 
 def c_order_blobs(specs: Sequence[LayerSpec]) -> set[str]:
-    """Names of blobs that user code touches: those of layers that ask for C order, and what shares their memory."""
+    """Names of blobs that lie in C order whatever the net's rule.
+
+    Those are what user code touches and what shares its memory; and where a layer in place changes other blobs.
+    """
     touched: set[str] = set()
     for spec in specs:
         if class_of(spec).c_order:
@@ -86,7 +90,7 @@ def c_order_blobs(specs: Sequence[LayerSpec]) -> set[str]:
     # A Split may read another's top: until nothing is added any more.
     while grown := [names for names in splits if names & touched and not names <= touched]:
         touched.update(*grown)
-    return touched
+    return touched | overwritten_aliases(specs, touched)
 
 
 def add_layer(graph: Graph, spec: LayerSpec) -> None:

@@ -12,6 +12,7 @@ from minicaffe.errors import GraphError
 from minicaffe.layers.base import Context, Layer
 from minicaffe.net.need import Need
 from minicaffe.net.sharing import ParameterTable
+from minicaffe.net.shared_memory import memory_of
 from minicaffe.net.spec import LayerSpec
 from minicaffe.net.splits import unknown_bottom
 
@@ -104,7 +105,7 @@ class Graph:
         else:
             self._ids[name] = self._new_blob(spec, name)
         self._available.add(name)
-        memory = self._memory.setdefault(name, self._memory[bottom[0]] if may_share_memory(spec) else name)
+        memory = self._memory.setdefault(name, memory_of(name, spec, self._memory))
         self._writers.setdefault(memory, []).append(layer)
         return self._ids[name]
 
@@ -126,9 +127,3 @@ class Graph:
         text = f"is '{name}': Top blob '{name}' produced by multiple sources, layer '{other}' among them; give this top"
         text += " another name, or, if the layer shall run in place, let no other layer read the blob before it does"
         return spec.error(GraphError, text, f"top[{position}]")
-
-
-def may_share_memory(spec: LayerSpec) -> bool:
-    """Whether a layer's tops may be its bottom's own memory, which a later layer in place then overwrites."""
-    single = len(spec.param.bottom) == len(spec.param.top) == 1
-    return spec.param.type in ("Flatten", "Reshape", "Split") or (single and spec.param.type in ("Concat", "Slice"))

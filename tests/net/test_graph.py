@@ -169,3 +169,55 @@ def test_splits_of_splits_share_it_as_well():
         + layer("r", "ReLU", "a", "f")
     )
     assert {name for name, order in orders(make_net(text)).items() if order != "C"} == {"f"}
+
+
+# --- layers in place behind a blob in another shape ---------------------------------------------------
+
+RESHAPED = {
+    'type: "Reshape" reshape_param { shape { dim: -1 dim: 5 } }': False,
+    'type: "Reshape" reshape_param { shape { dim: 0 dim: -1 } }': True,
+    'type: "Reshape" reshape_param { shape { dim: -1 } axis: 1 }': True,
+    'type: "Reshape" reshape_param { shape { dim: -1 } num_axes: 2 }': False,
+    'type: "Flatten"': True,
+    'type: "Flatten" flatten_param { axis: 0 end_axis: 1 }': False,
+    'type: "Slice"': True,
+}
+
+
+def reshaped(words, in_place=True):
+    """x -> y -> z, which is y in another shape, and ReLU in place there; w is read from y afterwards."""
+    kind, settings = words.removeprefix('type: "').split('"', 1)
+    text = inputs("x", shape=(32, 2, 4, 5)) + layer("p", "TestPower", "x", "y") + layer("z", kind, "y", "z", settings)
+    return text + layer("r", "ReLU", "z", "z" if in_place else "v") + layer("w", "TestPower", "y", "w")
+
+
+@pytest.mark.parametrize("words", RESHAPED)
+def test_a_layer_in_place_changes_the_blob_that_it_is_another_shape_of(rng, words):
+    """As in Caffe, whatever the batch: without a view of it, y would keep its values with many images alone."""
+    net = make_net(reshaped(words))
+    net.blobs["x"].data[...] = rng.normal(size=(32, 2, 4, 5))
+    net.forward()
+    expected = np.maximum(net.blobs["x"].data, 0)
+    for name in ("y", "w"):
+        np.testing.assert_array_equal(net.blobs[name].data, expected)
+
+
+@pytest.mark.parametrize("words", RESHAPED)
+def test_it_takes_the_batch_off_the_inner_place_only_where_it_must(words):
+    is_c = {name: order == "C" for name, order in orders(make_net(reshaped(words))).items()}
+    assert is_c["y"] is not RESHAPED[words]
+    assert not is_c["x"] and not is_c["w"]
+    assert orders(make_net(reshaped(words, in_place=False)))["y"] != "C"
+
+
+def test_nor_is_there_a_view_where_user_code_reads_the_other_shape(rng):
+    text = inputs("x", shape=(32, 2, 4, 5)) + layer("p", "TestPower", "x", "y") + layer("f", "Concat", "y", "z")
+    net = make_net(text + layer("r", "ReLU", "z", "z") + layer("u", "TestUserCode", "z", "v"))
+    net.blobs["x"].data[...] = rng.normal(size=(32, 2, 4, 5))
+    net.forward()
+    np.testing.assert_array_equal(net.blobs["y"].data, np.maximum(net.blobs["x"].data, 0))
+
+
+@pytest.mark.parametrize("kind", ["Flatten", "Reshape", "Split"])
+def test_a_layer_that_shares_its_bottom_must_have_one(kind):
+    refused(GraphError, layer("f", kind, "", "y"), f"{kind} Layer takes 1 bottom blob(s) as input, it has 0")
