@@ -11,8 +11,8 @@ from minicaffe.blob import Blob
 from minicaffe.errors import GraphError
 from minicaffe.layers.base import Context, Layer
 from minicaffe.net.need import Need
-from minicaffe.net.sharing import ParameterTable
 from minicaffe.net.shared_memory import memory_of
+from minicaffe.net.sharing import ParameterTable
 from minicaffe.net.spec import LayerSpec
 from minicaffe.net.splits import unknown_bottom
 
