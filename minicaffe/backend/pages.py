@@ -7,13 +7,15 @@ addresses the processor has to look up again and again (measured: docs/performan
 
 from __future__ import annotations
 
+import mmap
 import threading
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 CHUNK_BYTES = 1 << 25
-# Arrays outside these bounds are NumPy's own: small ones gain nothing, large ones have huge pages anyway.
+# Smaller arrays are NumPy's own, larger ones get pages of their own.
 SMALLEST, LARGEST = 1 << 12, CHUNK_BYTES >> 2
 CACHE_LINE = 64
 
@@ -31,14 +33,33 @@ class Pages:
     def zeros(self, count: int, dtype: Any) -> np.ndarray:
         """A flat zeroed array that begins at a cache line."""
         nbytes = count * np.dtype(dtype).itemsize
-        if not SMALLEST <= nbytes <= LARGEST:
+        if nbytes < SMALLEST:
             return np.zeros(count, dtype)
+        if nbytes > LARGEST:
+            return fresh_pages(nbytes).view(dtype)
         with self._lock:
             if self._rest.nbytes < nbytes:
-                chunk = np.zeros(CHUNK_BYTES, np.uint8)
+                chunk = fresh_pages(CHUNK_BYTES)
                 self._rest = chunk[-chunk.ctypes.data % CACHE_LINE :]
             taken, self._rest = self._rest[:nbytes], self._rest[-(-nbytes // CACHE_LINE) * CACHE_LINE :]
         return taken.view(dtype)
+
+
+def fresh_pages(nbytes: int) -> np.ndarray:
+    """Zeroed bytes that take memory only where they are written, in huge pages where there are any.
+
+    From the system itself: what NumPy gets may be the memory of a freed array, which is overwritten with zeros then.
+    """
+    flags = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    try:
+        memory = mmap.mmap(-1, nbytes, **flags)
+    except OSError as error:
+        raise MemoryError(f"{nbytes} bytes cannot be had") from error
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        # Not every kernel has them.
+        with suppress(OSError):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, np.uint8)
 
 
 PAGES = Pages()

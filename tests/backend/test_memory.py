@@ -128,9 +128,22 @@ def test_arrays_lie_side_by_side_in_chunks_and_never_overlap():
     assert [int(array.max()) for array in arrays] == [int(array.min()) for array in arrays] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("count", [0, 1, 1 << 24])
-def test_small_and_large_arrays_are_numpys_own(count):
+@pytest.mark.parametrize("count", [0, 1])
+def test_small_arrays_are_numpys_own(count):
     assert Pages().zeros(count, np.float32).base is None
+
+
+def test_large_arrays_are_zero_and_their_own_whatever_was_freed_before():
+    for value in (1, 2):
+        array = Pages().zeros(1 << 22, np.float32)
+        assert not array.any() and array.flags.writeable and array.ctypes.data % 64 == 0
+        array.fill(value)
+        del array
+
+
+def test_more_memory_than_there_is():
+    with pytest.raises(MemoryError, match=r"\d+ bytes cannot be had"):
+        Pages().zeros(1 << 60, np.uint8)
 
 
 def test_a_chunk_that_is_used_up_is_followed_by_another():

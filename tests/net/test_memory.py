@@ -16,6 +16,9 @@ TEST = 1
 BILLION = 10**9
 
 
+HUGE_PAGE = 1 << 21
+
+
 def resident(array):
     """How many bytes of the array's pages are in memory."""
     if sys.platform != "linux":
@@ -206,7 +209,8 @@ def test_a_testing_nets_gradients_are_not_resident(rng):
     net.forward()
     weight = net.layers[1].blobs[0]
     assert resident(weight.data) >= WEIGHT_BYTES
-    assert resident(net._memory._diffs) < WEIGHT_BYTES / 100
+    # Its ends may share a huge page with a neighbour.
+    assert resident(net._memory._diffs) <= 2 * HUGE_PAGE
 
 
 def test_nor_are_those_of_its_blobs(rng):
