@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minicaffe.backend.regroup import regrouped, regrouped_out
-from minicaffe.blob import Blob
+from minicaffe.blob import Blob, shape_text
 from minicaffe.errors import ParamError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.parameter_gradient import add_product, add_sum
@@ -30,12 +30,11 @@ class InnerProductLayer(Layer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         param = self.layer_param.inner_product_param
-        self.first_axis = self.axis(bottom[0], param.axis, "inner_product_param.axis")
         self.num_output, self.transpose = param.num_output, param.transpose
         if not self.num_output:
             text = "is 0 or absent, must be 1 or more: how many values a row of the top has"
             raise self.error(ParamError, text, "inner_product_param.num_output")
-        self.inputs = bottom[0].count_between(self.first_axis)
+        self.inputs = bottom[0].count_between(self.find_axis(bottom[0]))
         shape = (self.inputs, self.num_output) if self.transpose else (self.num_output, self.inputs)
         self.add_parameter(shape, param.weight_filler, "inner_product_param.weight_filler")
         if param.bias_term:
@@ -43,11 +42,15 @@ class InnerProductLayer(Layer):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
+        self.first_axis = self.find_axis(bottom[0])
         inputs = bottom[0].count_between(self.first_axis)
-        if inputs != self.inputs or len(shape) < self.first_axis:
-            text = f"bottom[0] has the shape {shape}: {inputs} inputs a row, must be {self.inputs} as the weights have"
-            raise self.error(ShapeError, text)
+        if inputs != self.inputs:
+            text = f"bottom[0] has the shape {shape_text(shape)}: {inputs} inputs a row, must be {self.inputs} as the"
+            raise self.error(ShapeError, f"{text} weights have")
         top[0].reshape(*shape[: self.first_axis], self.num_output)
+
+    def find_axis(self, x: Blob) -> int:
+        return self.axis(x, self.layer_param.inner_product_param.axis, "inner_product_param.axis")
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         weight = self.blobs[0].data

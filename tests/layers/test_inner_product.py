@@ -65,6 +65,18 @@ def test_the_batch_may_change(backend, order, rng):
         assert_allclose(run.forward().top[0].data, expected)
 
 
+def test_an_axis_from_the_end_moves_with_the_number_of_axes(backend, order, rng):
+    """As in Caffe: only the inputs a row, which the weights have, may not change."""
+    run = make_layer(prototxt("num_output: 3 axis: -1"), SHAPE, dtype="float64")
+    for shape in [(2, 3, 4, 5), (6, 5), (5,), (2, 1, 3, 2, 5)]:
+        x = rng.normal(size=shape)
+        expected = x @ run.blobs[0].data.T + run.blobs[1].data
+        assert_allclose(run.feed(x).forward().top[0].data, expected)
+    run.feed(rng.normal(size=(5, 4)))
+    with pytest.raises(ShapeError, match=r"shape 5 4 \(20\): 4 inputs a row, must be 5"):
+        run.forward()
+
+
 @pytest.mark.parametrize("transpose", ["true", "false"])
 def test_a_step_copies_nothing(order, transpose):
     """Whichever way the bottom lies, the products read it, and write its gradient, where it is."""
@@ -99,13 +111,16 @@ def test_an_axis_that_is_not_there(axis):
     check_rejected(text, [SHAPE], ShapeError, "inner_product_param.axis", f"is {axis}", "numbered -4 to 3")
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 4, 6), (2,)])
-def test_the_inputs_of_a_row_are_frozen(shape):
+@pytest.mark.parametrize(
+    "shape, field, words",
+    [((2, 3, 4, 6), "", "must be 60"), ((2,), "inner_product_param.axis", "is 1: axis 1 does not exist")],
+)
+def test_the_inputs_of_a_row_are_frozen(shape, field, words):
     def reshape(run):
         run.bottom[0].reshape(*shape)
         run.forward()
 
-    check_rejected(prototxt("num_output: 2"), [SHAPE], ShapeError, "", "must be 60", act=reshape)
+    check_rejected(prototxt("num_output: 2"), [SHAPE], ShapeError, field, words, act=reshape)
 
 
 def test_rows_of_nothing():
