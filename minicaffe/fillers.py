@@ -53,6 +53,8 @@ def uniform(shape, param, rng):
     """U[min, max]."""
     if param.min > param.max:
         raise ParamError(f"has min {param.min:g} above max {param.max:g}: swap them")
+    if not math.isfinite(param.max - param.min):
+        raise ParamError(f"has min {param.min:g} and max {param.max:g}: both must be finite numbers")
     return rng.uniform(param.min, param.max, shape)
 
 

@@ -144,6 +144,8 @@ def test_float64_nets_start_from_the_same_values(name):
         ('type: "oops"', ParamError, 'unknown type "oops", must be one of bilinear, constant, gaussian, msra'),
         ('type: "Gaussian"', ParamError, 'unknown type "Gaussian"'),
         ('type: "uniform" min: 2 max: 1', ParamError, "min 2 above max 1"),
+        ('type: "uniform" min: -inf', ParamError, "min -inf and max 1: both must be finite"),
+        ('type: "uniform" max: nan', ParamError, "min 0 and max nan: both must be finite"),
         ('type: "gaussian" std: 0', ParamError, "std 0, must be above 0"),
         ('type: "gaussian" std: -1', ParamError, "std -1"),
         ('type: "gaussian" std: nan', ParamError, "std nan"),
