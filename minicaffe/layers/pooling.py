@@ -12,7 +12,7 @@ from minicaffe.backend.geometry import Sizes, Window
 from minicaffe.blob import DATA, Blob, shape_text
 from minicaffe.errors import DataError, GraphError, ParamError, ShapeError
 from minicaffe.layers.base import TRAIN, Blobs, Layer
-from minicaffe.layers.pooling_param import read_window
+from minicaffe.layers.pooling_param import given_as, read_window
 from minicaffe.layers.registry import register
 from minicaffe.proto import caffe_pb2
 
@@ -48,8 +48,9 @@ class PoolingLayer(Layer):
             text = f"is {self.pool}: only MAX has a second top, the mask; Pooling Layer produces at most 1 top here"
             raise self.error(GraphError, text, "pooling_param.pool")
         if self.pool == "STOCHASTIC" and self.fixed_window and any(self.fixed_window.pad):
-            text = f"is {max(self.fixed_window.pad)}, must be 0 with STOCHASTIC: a padded pixel cannot be drawn"
-            raise self.error(ParamError, text, "pooling_param.pad")
+            axis = 0 if self.fixed_window.pad[0] else 1
+            text = f"is {self.fixed_window.pad[axis]}, must be 0 with STOCHASTIC: a padded pixel cannot be drawn"
+            raise self.error(ParamError, text, f"pooling_param.{given_as(self, 'pad', 'pad')[axis]}")
         self.winner: Any = None
         self.uniform = self.new_like_top()
         self.forward_count = 0
@@ -68,16 +69,19 @@ class PoolingLayer(Layer):
 
     def global_window(self, image: Sizes) -> Window:
         if 0 in image:
-            text = f"an image of {list(image)} pixels leaves the window of global_pooling empty"
+            text = f"is true: the window would be as empty as the image, which has {by(image)} pixels"
             raise self.error(ShapeError, text, "pooling_param.global_pooling")
         return Window.of(image)
 
     def check_output(self, image: Sizes, output: Sizes) -> None:
         window = self.window
-        if any(size < 0 for size in output):
-            text = f"an image of {list(image)} pixels gives an output of {list(output)}: kernel"
-            text += f" {list(window.kernel)} with pad {list(window.pad)} does not fit into it"
-            raise self.error(ShapeError, text, "pooling_param")
+        if min(output) < 0:
+            axis = 0 if output[0] < 0 else 1
+            text = f"is {window.kernel[axis]}, too much for an image of {by(image)} pixels with padding of"
+            text += (
+                f" {by(window.pad)}: the output would have {by(output)} pixels; use a smaller kernel, or more padding"
+            )
+            raise self.error(ShapeError, text, f"pooling_param.{given_as(self, 'kernel_size', 'kernel')[axis]}")
         for size, count, stride, pad in zip(image, output, window.stride, window.pad, strict=True):
             if any(window.pad) and (count - 1) * stride >= size + pad:
                 text = f"the last of {count} windows begins {(count - 1) * stride - pad} pixels into {size}: behind"
@@ -146,3 +150,8 @@ class PoolingLayer(Layer):
 
     def restore(self, state: dict) -> None:
         self.forward_count = int(state["forward_count"])
+
+
+def by(sizes: Sizes) -> str:
+    """`4 x 5`"""
+    return " x ".join(map(str, sizes))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minicaffe.backend.formula import formula
+from minicaffe.blob import shape_text
 from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
@@ -74,8 +75,8 @@ class ReductionLayer(Layer):
         if self.operation == "MEAN":
             count = bottom[0].count_between(self.first)
             if not count:
-                text = f"is MEAN, and bottom[0] {bottom[0].shape} has no values from axis {self.first} on: 0 / 0"
-                raise self.error(ShapeError, f"{text}; SUM of nothing is 0", "reduction_param.operation")
+                text = f"is MEAN, and bottom[0] {shape_text(bottom[0].shape)} has no values from axis {self.first} on"
+                raise self.error(ShapeError, f"{text}: 0 / 0; SUM of nothing is 0", "reduction_param.operation")
             self.factor /= count
         top[0].reshape(*bottom[0].shape[: self.first])
 

@@ -401,13 +401,18 @@ def test_a_bottom_without_four_axes(shape):
 
 def test_an_empty_image_under_a_global_window():
     check_rejected(
-        prototxt("global_pooling: true"), [(2, 3, 0, 5)], ShapeError, "pooling_param.global_pooling", "[0, 5]"
+        prototxt("global_pooling: true"), [(2, 3, 0, 5)], ShapeError, "pooling_param.global_pooling", "0 x 5"
     )
 
 
 def test_a_window_far_beyond_the_image():
     check_rejected(
-        prototxt("kernel_size: 7 stride: 2"), [(2, 3, 2, 2)], ShapeError, "pooling_param", "[2, 2]", "[-1, -1]"
+        prototxt("kernel_size: 7 stride: 2"),
+        [(2, 3, 2, 2)],
+        ShapeError,
+        "pooling_param.kernel_size",
+        "2 x 2",
+        "-1 x -1",
     )
 
 

@@ -106,14 +106,16 @@ def pooling_refusals():
     yield no("global_pooling: true pad: 1", f"{name}pad", "is 1", "must be 0")
     yield no("global_pooling: true stride: 2", f"{name}stride", "is 2", "must be 1")
     yield no("kernel_size: 2 pad: 1 pool: STOCHASTIC", f"{name}pad", "is 1", "must be 0")
+    yield no("kernel_size: 2 pad_h: 0 pad_w: 1 pool: STOCHASTIC", f"{name}pad_w", "is 1", "must be 0")
     yield no("kernel_size: 2 pad: 2", f"{name}pad", "is 2 pixels", "less than the kernel")
     yield no("kernel_h: 3 kernel_w: 1 pad_h: 1 pad_w: 1", f"{name}pad_w", "is 1 pixels", "less than the kernel")
     for method in ("AVE", "STOCHASTIC"):
         yield no(f"kernel_size: 2 pool: {method}", f"{name}pool", f"is {method}", "mask", kind=GraphError, tops=2)
     for shape in [(2, 3), (2, 3, 4), (2, 3, 4, 5, 6)]:
         yield no("kernel_size: 2", "", str(shape[-1]), "4 axes", kind=ShapeError, bottoms=[shape])
-    yield no("kernel_size: 9", "pooling_param", "[4, 5]", "[-4, -3]", kind=ShapeError)
-    yield no("global_pooling: true", f"{name}global_pooling", "[0, 3]", kind=ShapeError, bottoms=[(1, 1, 0, 3)])
+    yield no("kernel_size: 9", f"{name}kernel_size", "is 9", "4 x 5", "-4 x -3", kind=ShapeError)
+    yield no("kernel_h: 4 kernel_w: 8", f"{name}kernel_w", "is 8", "1 x -2", kind=ShapeError)
+    yield no("global_pooling: true", f"{name}global_pooling", "0 x 3", kind=ShapeError, bottoms=[(1, 1, 0, 3)])
     yield no("kernel_size: 2", "", "at most 2 top", kind=GraphError, tops=3)
 
 
