@@ -5,7 +5,7 @@ A layer in place on one of them changes the others too, as in Caffe, and later l
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from minicaffe.net.spec import LayerSpec
 
@@ -25,7 +25,7 @@ def may_share_memory(spec: LayerSpec) -> bool:
     return spec.param.type in ("Flatten", "Reshape", "Split") or (single and spec.param.type in ("Concat", "Slice"))
 
 
-def overwritten_aliases(specs: Sequence[LayerSpec], in_c_order: Collection[str]) -> set[str]:
+def overwritten_aliases(specs: Sequence[LayerSpec], in_c_order: Set[str]) -> set[str]:
     """Names of blobs that must lie in C order, so that one which a layer in place overwrites can be a view of another.
 
     With the batch innermost there is no view where the batch is not kept, nor where the top is one of `in_c_order`.
