@@ -88,9 +88,10 @@ class Blob:
     def canonical_axis(self, axis: int) -> int:
         """A non-negative axis; negative ones count from the end. Raises ShapeError when out of range."""
         if not -self.num_axes <= axis < self.num_axes:
+            axes = f"its {self.num_axes} axes are numbered {-self.num_axes} to {self.num_axes - 1}"
             raise ShapeError(
-                f"axis {axis} does not exist in a blob of shape {shape_text(self.shape)}: its {self.num_axes} axes "
-                f"are numbered {-self.num_axes} to {self.num_axes - 1}"
+                f"axis {axis} does not exist in a blob of shape {shape_text(self.shape)}: "
+                f"{axes if self.num_axes else 'a scalar has no axes'}"
             )
         return axis % self.num_axes
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from minicaffe.backend.regroup import regrouped
-from minicaffe.errors import ParamError
+from minicaffe.blob import shape_text
+from minicaffe.errors import ParamError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
 
@@ -46,10 +47,11 @@ class ArgMaxLayer(Layer):
             self.ranked = self.axis(x, self.layer_param.argmax_param.axis, "argmax_param.axis")
             length, what = x.shape[self.ranked], f"axis {self.ranked}"
             shape = (*x.shape[: self.ranked], self.top_k, *x.shape[self.ranked + 1 :])
+        elif not x.num_axes:
+            raise self.error(ShapeError, f"bottom[0] is the scalar {shape_text(())}, must have a first axis, of items")
         else:
-            items = x.shape[self.axis(x, 0, "argmax_param.axis")]
             length, what = x.count_between(1), "an item"
-            shape = (items, 2 if self.out_max_val else 1, self.top_k, *[1] * (x.num_axes - 3))
+            shape = (x.shape[0], 2 if self.out_max_val else 1, self.top_k, *[1] * (x.num_axes - 3))
         if self.top_k > length:
             text = f"is {self.top_k}: top k must be less than or equal to the number of values, {length} along {what}"
             raise self.error(ParamError, text, "argmax_param.top_k")

@@ -143,7 +143,15 @@ ROWS = {
             refused("argmax_param { top_k: 61 }", ParamError, "argmax_param.top_k", "is 61", "60 along an item"),
             refused("argmax_param { top_k: 4 axis: 1 }", ParamError, "argmax_param.top_k", "is 4", "3 along axis 1"),
             refused("argmax_param { axis: 4 }", ShapeError, "argmax_param.axis", "is 4"),
-            refused("", ShapeError, "argmax_param.axis", "0 axes", bottoms=[()]),
+            refused("", ShapeError, "", "bottom[0] is the scalar (1)", bottoms=[()]),
+            refused(
+                "argmax_param { axis: 0 }",
+                ShapeError,
+                "argmax_param.axis",
+                "is 0",
+                "a scalar has no axes",
+                bottoms=[()],
+            ),
             refused("", ParamError, "argmax_param.top_k", "is 1", "0 along", bottoms=[(2, 0, 3)]),
             refused(
                 "", GraphError, "propagate_down", "bottom[0]", "no gradient", act=lambda run: run.forward().backward()
