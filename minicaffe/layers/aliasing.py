@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from minicaffe.backend import layout
 from minicaffe.backend.regroup import regrouped, regrouped_view
 from minicaffe.blob import DATA, DIFF, Blob
 from minicaffe.errors import GraphError
-from minicaffe.layers.base import Layer
+from minicaffe.layers.base import Blobs, Layer
 
 
 class Alias:
@@ -57,3 +58,20 @@ class Alias:
             view[...] = x
         else:
             y[...] = regrouped(x, y.shape, self.layer.workspace, "alias:copy")
+
+
+class AliasLayer(Layer):
+    """A layer whose top is always its bottom in another shape: a type says which one, in `reshape`."""
+
+    exact_bottom = 1
+    exact_top = 1
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        self.alias = Alias(self)
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        self.alias.forward(bottom[0], top[0])
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if propagate_down[0]:
+            self.alias.backward(top[0], bottom[0])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from minicaffe.errors import ParamError
-from minicaffe.layers.aliasing import Alias
-from minicaffe.layers.base import Blobs, Layer
+from minicaffe.layers.aliasing import AliasLayer
+from minicaffe.layers.base import Blobs
 from minicaffe.layers.registry import register
 
 
 @register("Flatten")
-class FlattenLayer(Layer):
+class FlattenLayer(AliasLayer):
     """The same values with the axes from `axis` to `end_axis` folded into one.
 
     bottom[0]: x.  top[0]: the axes of x before `axis`, the product of axis ... end_axis, the axes behind; it is the
@@ -22,12 +20,6 @@ class FlattenLayer(Layer):
     Source: Caffe's flatten_layer.cpp.
     """
 
-    exact_bottom = 1
-    exact_top = 1
-
-    def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self.alias = Alias(self)
-
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         param, x = self.layer_param.flatten_param, bottom[0]
         first = self.axis(x, param.axis, "flatten_param.axis")
@@ -37,10 +29,3 @@ class FlattenLayer(Layer):
             raise self.error(ParamError, f"{text}; at most one axis behind it is possible", "flatten_param.axis")
         shape = (*x.shape[:first], x.count_between(first, last + 1), *x.shape[last + 1 :])
         self.alias.reshape(x, top[0], shape)
-
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.alias.forward(bottom[0], top[0])
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        if propagate_down[0]:
-            self.alias.backward(top[0], bottom[0])

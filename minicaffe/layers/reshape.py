@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from minicaffe.blob import MAX_COUNT, Blob, shape_text
 from minicaffe.errors import ParamError, ShapeError
-from minicaffe.layers.aliasing import Alias
-from minicaffe.layers.base import Blobs, Layer
+from minicaffe.layers.aliasing import AliasLayer
+from minicaffe.layers.base import Blobs
 from minicaffe.layers.registry import register
 
 SHAPE = "reshape_param.shape"
 
 
 @register("Reshape")
-class ReshapeLayer(Layer):
+class ReshapeLayer(AliasLayer):
     """The same values with some axes replaced by others.
 
     bottom[0]: x.  top[0]: the axes of x before `axis`, those of `shape`, the axes of x from axis + num_axes on; as
@@ -28,9 +27,6 @@ class ReshapeLayer(Layer):
     Source: Caffe's reshape_layer.cpp.
     """
 
-    exact_bottom = 1
-    exact_top = 1
-
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         self.sizes = list(self.layer_param.reshape_param.shape.dim)
         if self.sizes.count(-1) > 1:
@@ -39,7 +35,7 @@ class ReshapeLayer(Layer):
         if any(size < -1 for size in self.sizes):
             text = f"{self.told} holds {min(self.sizes)}: a size is 0 (copied), -1 (inferred), or 1 and more"
             raise self.error(ParamError, text, SHAPE)
-        self.alias = Alias(self)
+        super().setup(bottom, top)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0]
@@ -50,13 +46,6 @@ class ReshapeLayer(Layer):
             text = f"{self.told} makes {shape_text(shape)} of the bottom {shape_text(x.shape)}"
             raise self.error(ShapeError, f"{text}: output count must match input count", SHAPE)
         self.alias.reshape(x, top[0], shape)
-
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.alias.forward(bottom[0], top[0])
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        if propagate_down[0]:
-            self.alias.backward(top[0], bottom[0])
 
     @property
     def told(self) -> str:
