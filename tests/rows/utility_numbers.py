@@ -244,10 +244,10 @@ ROWS = {
         refused=(
             refused("reduction_param { axis: 4 }", ShapeError, "reduction_param.axis", "is 4"),
             refused("reduction_param { axis: -5 }", ShapeError, "reduction_param.axis", "is -5"),
-            refused("", ShapeError, "reduction_param.axis", "is 0", "0 axes", bottoms=[()]),
+            refused("", ShapeError, "reduction_param.axis", "is 0", "a scalar has no axes", bottoms=[()]),
             refused(
                 "reduction_param { operation: MEAN axis: 1 }",
-                *(ShapeError, "reduction_param.operation", "is MEAN", "(2, 0)", "0 / 0"),
+                *(ShapeError, "reduction_param.operation", "is MEAN", "2 0 (0)", "0 / 0"),
                 bottoms=[(2, 0)],
             ),
         ),
