@@ -6,7 +6,6 @@ axis is a constant distance there, and the sums of all windows are a few additio
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from minicaffe.backend import layout
-from minicaffe.backend.cpu.boxes import cuts
-from minicaffe.backend.cpu.team import TEAM
+from minicaffe.backend.cpu.boxes import boxes
+from minicaffe.backend.cpu.team import TEAM, deal
 from minicaffe.backend.workspace import Workspace
 
 # Values of a box: with a handful of arrays of that size at work, they fit a second-level cache.
@@ -88,17 +87,15 @@ def by_boxes(
     """function(windows, *parts) for every box of the arrays, seen along the memory of the first."""
     if layout.order_of(arrays[0]) == layout.BATCH_INNERMOST:
         arrays, axes = [layout.batch_last(array) for array in arrays], [axis - 1 for axis in axes]
-    shape = arrays[0].shape
-    boxes = list(itertools.product(*cuts(shape, BOX, axes)))
 
     def work(job: tuple[int, Sequence[Any]]) -> None:
-        thread, boxes = job
+        thread, mine = job
         with np.errstate(all="ignore"):
-            for box in boxes:
+            for box in mine:
                 parts = [array[box] for array in arrays]
                 function(Windows(parts[0], axes, size, thread, workspace), *parts)
 
-    TEAM.run(work, [(thread, boxes[thread :: TEAM.size]) for thread in range(min(TEAM.size, len(boxes)))])
+    TEAM.run(work, deal(boxes(arrays[0].shape, BOX, axes)))
 
 
 class Windows:

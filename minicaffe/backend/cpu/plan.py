@@ -12,7 +12,7 @@ import numpy as np
 
 from minicaffe.backend import layout
 from minicaffe.backend.cpu.boxes import cuts
-from minicaffe.backend.cpu.team import TEAM
+from minicaffe.backend.cpu.team import TEAM, deal
 
 # Values of one array in a box: smaller ones lose to the price of a NumPy call while two threads take
 # turns at Python's lock, larger ones leave the cache (measured: docs/performance.md).
@@ -62,7 +62,8 @@ class Plan:
         the box and what that returned.
         """
 
-        def walk(boxes: Sequence[Box]) -> None:
+        def walk(share: tuple[int, Sequence[Box]]) -> None:
+            _, boxes = share
             shape, work = None, None
             for box in boxes:
                 parts = (
@@ -76,7 +77,7 @@ class Plan:
                 if then is not None:
                     then(box, found)
 
-        TEAM.run(walk, [self.boxes[i :: TEAM.size] for i in range(min(TEAM.size, len(self.boxes)))])
+        TEAM.run(walk, deal(self.boxes))
 
 
 def plan_for(arrays: Sequence[np.ndarray], full: np.ndarray) -> Plan:

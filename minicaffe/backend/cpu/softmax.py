@@ -11,7 +11,7 @@ from minicaffe.backend import layout
 from minicaffe.backend.cpu.boxes import boxes
 from minicaffe.backend.cpu.plan import merged
 from minicaffe.backend.cpu.reduce import box_sums
-from minicaffe.backend.cpu.team import SMALLEST_SHARED_WORK, TEAM
+from minicaffe.backend.cpu.team import SMALLEST_SHARED_WORK, TEAM, deal
 from minicaffe.backend.workspace import Workspace
 
 # Values of a box: with smaller ones the threads wait for Python's lock between calls.
@@ -68,4 +68,4 @@ def by_boxes(function: Callable[..., None], axis: int, *arrays: np.ndarray) -> N
         for box in mine:
             function(thread, along, *(view[box] for view in views))
 
-    TEAM.run(work, [(thread, parts[thread :: TEAM.size]) for thread in range(min(TEAM.size, len(parts)))])
+    TEAM.run(work, deal(parts))

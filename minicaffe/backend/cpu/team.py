@@ -136,6 +136,11 @@ def cut(size: int, work: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(bounds)]
 
 
+def deal(parts: Sequence[Any]) -> list[tuple[int, Sequence[Any]]]:
+    """(thread, its share of the parts) for as many threads as have one, each in turn."""
+    return [(thread, parts[thread :: TEAM.size]) for thread in range(min(TEAM.size, len(parts)))]
+
+
 class BlasThreads:
     """How many threads BLAS uses a call: one while anyone is inside `one_blas_thread`, else what it was set to.
 
