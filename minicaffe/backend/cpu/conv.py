@@ -16,6 +16,7 @@ import numpy as np
 from minicaffe.backend import layout
 from minicaffe.backend.cpu import conv_depthwise, conv_rows
 from minicaffe.backend.cpu.im2col import fold, fold_target, padded, unpad, windows
+from minicaffe.backend.cpu.small_products import product, row_sums
 from minicaffe.backend.cpu.team import TEAM, cut
 from minicaffe.backend.geometry import Window
 from minicaffe.backend.workspace import Workspace
@@ -103,12 +104,12 @@ def conv_backward_weight(x, dy, dweight, dbias, window: Window, group: int, work
 
         def multiply(job, image=image, out=out):
             thread, rows = job
-            total, product = sums[thread]
+            total, more = sums[thread]
             for piece in pieces(len(image), out, window, rows):
                 part = out[:, piece]
                 col = columns(image, window, part, piece, group, workspace, thread)
-                np.matmul(col, matrices(part, group).swapaxes(1, 2), out=product)
-                total += product
+                product(col, matrices(part, group).swapaxes(1, 2), out=more)
+                total += more
 
         TEAM.run(multiply, list(enumerate(cut(out.shape[1], out.size * 8))))
     # Turned round only once: the gradient lies the other way.
@@ -128,19 +129,11 @@ def sum_to_channels(dy: np.ndarray, dbias: np.ndarray, workspace: Workspace) -> 
     """Sums as products with ones, along the memory's own order."""
     if layout.order_of(dy) == layout.BATCH_INNERMOST:
         rows = layout.batch_last(dy).reshape(dy.shape[1], dy.size // dy.shape[1])
-        ones_ = ones(rows.shape[1], dy.dtype, workspace)
-        sums = workspace.array("kernel:sums", dbias.shape, dy.dtype)
-        TEAM.run(lambda span: np.matmul(rows[span], ones_, out=sums[span]), cut(len(rows), rows.size))
-        dbias += sums
+        sums = workspace.array("kernel:sums", dbias.shape, np.float64)
+        TEAM.run(lambda span: np.copyto(sums[span], row_sums(rows[span])), cut(len(rows), rows.size))
     else:
-        pictures_ = dy.reshape(*dy.shape[:2], math.prod(dy.shape[2:]))
-        dbias += (pictures_ @ ones(pictures_.shape[2], dy.dtype, workspace)).sum(axis=0)
-
-
-def ones(count: int, dtype, workspace: Workspace) -> np.ndarray:
-    vector = workspace.array("kernel:ones", (count,), dtype)
-    vector.fill(1)
-    return vector
+        sums = row_sums(dy.reshape(*dy.shape[:2], math.prod(dy.shape[2:]))).sum(axis=0)
+    np.add(dbias, sums, out=dbias, casting="same_kind")
 
 
 # --- pictures, pieces and their columns ---------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicaffe.backend.cpu.labels import in_memory, label_index
+from minicaffe.backend.cpu.small_products import row_sums
 from minicaffe.backend.workspace import Workspace
 
 
@@ -38,11 +39,18 @@ def infogain_loss_backward(
     workspace: Workspace,
 ) -> None:
     index, valid = label_index(label, prob.shape, axis, ignore)
-    np.multiply(prob, matrix.sum(axis=1)[index], out=dx)
+    np.multiply(prob, row_totals(matrix, index).astype(dx.dtype), out=dx)
     dx -= label_rows(matrix, index, axis, prob, workspace)
     dx *= scale
     if valid is not None:
         np.copyto(dx, 0, where=~valid)
+
+
+def row_totals(matrix: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """The sum of each position's row of the matrix."""
+    if index.size < len(matrix):
+        return row_sums(matrix[index.reshape(-1)]).reshape(index.shape)
+    return row_sums(matrix)[index]
 
 
 def label_rows(matrix: np.ndarray, index: np.ndarray, axis: int, prob: np.ndarray, workspace: Workspace) -> np.ndarray:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minicaffe.backend.cpu.plan import PIECE, Box, plan_for
+from minicaffe.backend.cpu.plan import Box, plan_for
 from minicaffe.backend.cpu.program import Run, program
+from minicaffe.backend.cpu.small_products import column_sums, row_dots, row_sums
 from minicaffe.backend.formula import Formula
 from minicaffe.backend.workspace import Workspace
 
@@ -41,14 +41,14 @@ def sum_to(
 
 
 def box_sums(values: Any, summed: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """The sums along the axes `summed`, which stay as 1; along the innermost of them as a product with ones.
+    """Sums along the axes `summed`, which stay as 1, as float64; along the innermost of them as a product with ones.
 
     BLAS took a quarter of np.sum's time.  values: an array, or two whose products are to be summed, the innermost axis
     among those.  shape: of the box; the values may be the same all along an axis.
     """
     if isinstance(values, tuple):
-        sums = np.vecdot(*values)[..., None]
-        return sums.sum(axis=summed[:-1], keepdims=True, dtype=np.float64) if len(summed) > 1 else sums
+        sums = row_dots(*values)[..., None]
+        return sums.sum(axis=summed[:-1], keepdims=True) if len(summed) > 1 else sums
     if values.dtype == bool:
         values = values.astype(np.float32)
     if values.shape != shape:
@@ -57,18 +57,9 @@ def box_sums(values: Any, summed: tuple[int, ...], shape: tuple[int, ...]) -> np
         return values
     last = summed[-1]
     if last == len(shape) - 1:
-        sums = np.matmul(values, ones(shape[last], values.dtype))[..., None]
+        sums = row_sums(values)[..., None]
     elif last == len(shape) - 2:
-        sums = np.matmul(ones(shape[last], values.dtype), values)[..., None, :]
+        sums = column_sums(values)[..., None, :]
     else:
         return values.sum(axis=summed, keepdims=True)
-    return sums.sum(axis=summed[:-1], keepdims=True, dtype=np.float64) if len(summed) > 1 else sums
-
-
-def ones(count: int, dtype: np.dtype) -> np.ndarray:
-    return _ones(max(PIECE, 1 << (count - 1).bit_length()), dtype)[:count]
-
-
-@functools.cache
-def _ones(count: int, dtype: np.dtype) -> np.ndarray:
-    return np.ones(count, dtype)
+    return sums.sum(axis=summed[:-1], keepdims=True) if len(summed) > 1 else sums
