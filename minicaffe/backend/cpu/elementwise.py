@@ -12,7 +12,7 @@ from minicaffe.backend.formula import Formula
 
 def elementwise(formula: Formula, arrays: Sequence[Any], out: Sequence[Any], numbers: dict[str, float]) -> None:
     """As kernels.py."""
-    plan = plan_for([*arrays, *out], out[0])
+    plan = plan_for([*arrays, *out], out[0], widen=True)
     views = plan.views([*arrays, *out])
     dtype = next(array.dtype for array in (*arrays, *out) if array.dtype in INTEGERS)
     plan.run(views, lambda parts: Run(program(formula), parts, numbers, dtype))

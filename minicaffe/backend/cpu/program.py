@@ -9,13 +9,14 @@ not change from piece to piece is prepared before (measured: docs/performance.md
 from __future__ import annotations
 
 import functools
-import math
-import threading
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from minicaffe.backend.cpu.row_buffers import row_to_buffer, set_buffers
+from minicaffe.backend.cpu.scratch import Scratch
 from minicaffe.backend.formula import Formula
 from minicaffe.backend.trace import Expression, Step, traced
 
@@ -23,17 +24,15 @@ from minicaffe.backend.trace import Expression, Step, traced
 INTEGERS: dict[Any, Any] = {np.dtype("float32"): np.int32, np.dtype("float64"): np.int64}
 # How many buffers a step needs beside the one for its value.
 SPARE = {"where": 2}
-Shapes = Sequence[tuple[int, ...]]
 
 
 class Program:
-    """A formula's steps, the buffers of each, and which of them compute a result.
+    """A formula's steps, and where their values may lie.
 
     varies: for each step, whether its value differs from element to element, as it depends on an array.
+    floats: the truth values that only arithmetic reads, and which are 0.0 or 1.0 from the start.
     buffers: for each step, the numbers of the buffers for its value and for what it needs besides.
-    direct: {step: the result that it computes and may write to where it belongs}, since no later step reads an array
-    that it might overwrite.  products: the steps whose result is the product of two arrays, which a sum of it has
-    no need to write down.
+    products: the steps whose result is the product of two arrays, which a sum of it has no need to write down.
     """
 
     def __init__(self, formula: Formula) -> None:
@@ -41,24 +40,35 @@ class Program:
         self.arrays = formula.arrays
         self.steps, self.results = trace.steps, trace.results
         self.varies = varying(self.steps)
-        self.buffers = buffers_of(self.steps, self.results)
-        reads = [index for index, step in enumerate(self.steps) if any(map(is_array, step.operands))]
-        made = [result.step if isinstance(result, Expression) else None for result in self.results]
-        self.direct = {
-            step: place
-            for place, step in enumerate(made)
-            if step is not None and step >= max(reads, default=0) and self.varies[step] and made.count(step) == 1
-        }
-        read = {operand.step for step in self.steps for operand in step.operands if is_value(operand)}
-        self.products = {
-            step
-            for step in made
-            if step is not None and step not in read and made.count(step) == 1 and self.is_product(self.steps[step])
-        }
+        self.floats = {index for index, step in enumerate(self.steps) if step.is_truth} - read_as_truth(self.steps)
+        self.buffers = buffers_of(self.steps, self.results, self.varies)
+        self.made = [result.step if is_value(result) else None for result in self.results]
+        read = {earlier for step in self.steps for earlier in made_by(step)}
+        ends = {step for step in self.made if step is not None and step not in read and self.made.count(step) == 1}
+        self.products = {step for step in ends if self.is_product(self.steps[step])}
+        self.targets = functools.cache(self.targets_of)
 
     def is_product(self, step: Step) -> bool:
         several = step.name in ("multiply", "square")
         return several and all(is_array(o) or (is_value(o) and self.varies[o.step]) for o in step.operands)
+
+    def targets_of(self, shared: frozenset[tuple[int, str]]) -> dict[int, int]:
+        """{step: the result in whose target its value may lie}, for the last step of a result and what it is made of.
+
+        A target is as good as the buffer that the last step would have. But what is written there is lost to later
+        steps that read an array in the same memory.  shared: the results whose targets share memory with an array.
+        """
+        reads = [{o.name for o in step.operands if is_array(o)} for step in self.steps]
+        reads.append({result.name for result in self.results if is_array(result)})
+        found: dict[int, int] = {}
+        for place, last in enumerate(self.made):
+            if last is None or not self.varies[last] or self.made.count(last) > 1:
+                continue
+            unread = {name for target, name in shared if target == place}
+            first = max((index for index, names in enumerate(reads) if names & unread), default=0)
+            buffer = self.buffers[last][0]
+            found.update((step, place) for step in range(first, last + 1) if buffer in self.buffers[step][:1])
+        return found
 
 
 @functools.cache
@@ -93,12 +103,11 @@ class Run:
         self.copies: list[tuple[int, int]] = []  # (target, result), arrays first
         for name, number in numbers.items():
             self.places[name] = self.add(number)
-        # Where a result is an array itself, it is copied at the end, and must not be overwritten before.
-        copied = any(is_array(result) for result in program.results[: len(targets)])
-        self.direct = {} if copied else program.direct
+        self.targets = program.targets(in_common(arrays, targets, program.arrays))
         for index, step in enumerate(program.steps):
             self.prepare(index, step, targets, len(arrays))
         self.results: list[Any] = [self.place(result) for result in program.results]
+        self.row = row_to_buffer(parts)
         for target, result in enumerate(self.results[: len(targets)], len(arrays)):
             if result != target:
                 self.copies.insert(0 if result < len(arrays) else len(self.copies), (target, result))
@@ -108,6 +117,7 @@ class Run:
         slots = self.slots
         slots[: len(parts)] = parts
         with np.errstate(all="ignore"):
+            set_buffers(self.row)
             for function, places, value in self.calls:
                 function(*[slots[place] for place in places], out=slots[value])
             for target, result in self.copies:
@@ -137,13 +147,14 @@ class Run:
         if self.factors and not targets and index in self.program.products and self.are_alike(values):
             self.places[name] = operands[0], operands[-1]
             return
-        kind = bool if step.is_truth else self.dtype
-        direct = self.direct.get(index)
+        kind = bool if step.is_truth and index not in self.program.floats else self.dtype
+        target = self.targets.get(index, len(targets))
         own, *spare = self.program.buffers[index]
         shape = np.broadcast_shapes(*(value.shape for value in values if isinstance(value, np.ndarray)))
-        if direct is not None and direct < len(targets) and targets[direct].dtype == kind:
-            self.places[name] = arrays + direct
-            shape = targets[direct].shape
+        is_last = index in self.program.made
+        if target < len(targets) and targets[target].dtype == kind and (is_last or targets[target].shape == shape):
+            self.places[name] = arrays + target
+            shape = targets[target].shape
         else:
             self.places[name] = self.add(BUFFERS.take(own, shape, kind))
         if step.name == "where":
@@ -155,23 +166,7 @@ class Run:
         return all(value.shape == self.slots[0].shape and value.dtype == self.dtype for value in values)
 
 
-class Buffers(threading.local):
-    """The buffers of one thread, which grow to the largest piece."""
-
-    def __init__(self) -> None:
-        self.memory: list[np.ndarray] = []
-
-    def take(self, number: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        """A buffer as an uninitialised array."""
-        nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-        while len(self.memory) <= number:
-            self.memory.append(np.empty(0, np.uint8))
-        if self.memory[number].nbytes < nbytes:
-            self.memory[number] = np.empty(nbytes, np.uint8)
-        return self.memory[number][:nbytes].view(dtype).reshape(shape)
-
-
-BUFFERS = Buffers()
+BUFFERS = Scratch()
 
 
 # --- steps ------------------------------------------------------------------------------------------
@@ -187,6 +182,22 @@ def is_value(operand: Any) -> bool:
     return isinstance(operand, Expression) and operand.step is not None
 
 
+def in_common(arrays: Sequence[np.ndarray], targets: Sequence[np.ndarray], names: Sequence[str]) -> frozenset:
+    """(number of a target, name of an array) that share memory."""
+    pairs = itertools.product(enumerate(targets), zip(names, arrays, strict=True))
+    return frozenset((place, name) for (place, target), (name, array) in pairs if np.may_share_memory(target, array))
+
+
+def made_by(step: Step) -> list[int]:
+    """The earlier steps whose values a step reads."""
+    return [operand.step for operand in step.operands if is_value(operand)]
+
+
+def read_as_truth(steps: Sequence[Step]) -> set[int]:
+    """The steps whose values have to be truth values for a later one."""
+    return {earlier for step in steps if step.is_truth or step.name == "where" for earlier in made_by(step)}
+
+
 def varying(steps: Sequence[Step]) -> list[bool]:
     found: list[bool] = []
     for step in steps:
@@ -194,18 +205,21 @@ def varying(steps: Sequence[Step]) -> list[bool]:
     return found
 
 
-def buffers_of(steps: Sequence[Step], results: Sequence[Any]) -> list[list[int]]:
-    """A buffer is used again when the last step that reads it is done."""
+def buffers_of(steps: Sequence[Step], results: Sequence[Any], varies: Sequence[bool]) -> list[list[int]]:
+    """A buffer is used again when the last step that reads it is done; a number has none."""
     last = {i: i for i in range(len(steps))}
     for index, step in enumerate(steps):
-        last.update({operand.step: index for operand in step.operands if is_value(operand)})
+        last.update(dict.fromkeys(made_by(step), index))
     last.update({result.step: len(steps) for result in results if is_value(result)})
     free: list[int] = []
     found: list[list[int]] = []
     count = 0
     for index, step in enumerate(steps):
+        if not varies[index]:
+            found.append([])
+            continue
         spare = SPARE.get(step.name, 0)
-        done = [found[i][0] for i in range(index) if last[i] == index]
+        done = [found[i][0] for i in range(index) if last[i] == index and varies[i]]
         # The value may lie where an operand lay, but what a step needs besides may not.
         fresh = range(count, count + max(0, spare - len(free), 1 + spare - len(free) - len(done)))
         count += len(fresh)

@@ -11,6 +11,7 @@ from minicaffe.backend import layout
 from minicaffe.backend.cpu.boxes import boxes
 from minicaffe.backend.cpu.plan import merged
 from minicaffe.backend.cpu.reduce import box_sums
+from minicaffe.backend.cpu.row_buffers import row_to_buffer, set_buffers
 from minicaffe.backend.cpu.team import SMALLEST_SHARED_WORK, TEAM, deal
 from minicaffe.backend.workspace import Workspace
 
@@ -19,24 +20,36 @@ BOX = 1 << 18
 
 
 def softmax_forward(x: np.ndarray, axis: int, y: np.ndarray, workspace: Workspace) -> None:
-    """The maximum is taken off first, so that no exponential overflows."""
+    """A line's maximum is taken off first where it has to be.
+
+    Not where its exponentials' sum is finite, as then none overflows, and at least 1: one that vanishes would vanish
+    in the quotient, too.
+    """
 
     def normalize(thread: int, axis: int, x: np.ndarray, y: np.ndarray) -> None:
         line, powers = memory(thread, axis, x, workspace)
-        np.max(x, axis=axis, keepdims=True, out=line)
-        np.subtract(x, line, out=powers)
-        np.exp(powers, out=powers)
-        np.divide(1, box_sums(powers, (axis,), x.shape), out=line)
-        np.multiply(powers, line, out=y)
+        with np.errstate(all="ignore"):
+            np.exp(x, out=powers)
+            line[...] = box_sums(powers, (axis,), x.shape)
+            set_buffers(row_to_buffer((x, line)))
+            if not (line.min() >= 1 and line.max() < np.inf):
+                np.max(x, axis=axis, keepdims=True, out=line)
+                np.subtract(x, line, out=powers)
+                np.exp(powers, out=powers)
+                line[...] = box_sums(powers, (axis,), x.shape)
+            np.divide(powers, line, out=y)
 
     by_boxes(normalize, axis, x, y)
 
 
 def softmax_backward(y: np.ndarray, dy: np.ndarray, axis: int, dx: np.ndarray, workspace: Workspace) -> None:
     def differentiate(thread: int, axis: int, y: np.ndarray, dy: np.ndarray, dx: np.ndarray) -> None:
-        _, product = memory(thread, axis, y, workspace)
+        line, product = memory(thread, axis, y, workspace)
         np.multiply(y, dy, out=product)
-        np.subtract(dy, box_sums(product, (axis,), y.shape), out=product)
+        line[...] = box_sums(product, (axis,), y.shape)
+        with np.errstate():
+            set_buffers(row_to_buffer((y, line)))
+            np.subtract(dy, line, out=product)
         np.multiply(product, y, out=dx)
 
     by_boxes(differentiate, axis, y, dy, dx)
@@ -51,7 +64,11 @@ def memory(thread: int, axis: int, x: np.ndarray, workspace: Workspace) -> tuple
 def by_boxes(function: Callable[..., None], axis: int, *arrays: np.ndarray) -> None:
     """function(thread, axis, *parts) for every box of the arrays, seen along the memory of the first."""
     first = arrays[0]
+    if not first.size:
+        return
     if first.size < SMALLEST_SHARED_WORK:
+        if layout.order_of(first) == layout.BATCH_INNERMOST:
+            arrays, axis = tuple(map(layout.batch_last, arrays)), axis - 1
         function(0, axis % first.ndim, *arrays)
         return
     # A line that has lost the axis keeps it from becoming one with its neighbours.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 
-# The solver's threads each have room for one run's product.
-_room = threading.local()
+from minicaffe.backend.cpu.scratch import Scratch
+
+# Room for one run's product.
+_SCRATCH = Scratch()
 
 
 def regularize(diff: np.ndarray, data: np.ndarray, scale: float, decay: float, kind: str) -> None:
     if scale != 1:
         diff *= scale
     if decay != 0:
-        product = room_for(data)
+        product = _SCRATCH.take(0, data.shape, data.dtype)
         if kind == "L2":
             np.multiply(data, decay, out=product)
         else:
@@ -29,11 +29,3 @@ def sgd_update(data: np.ndarray, diff: np.ndarray, history: np.ndarray, rate: fl
     history += diff
     np.copyto(diff, history)
     data -= history
-
-
-def room_for(run: np.ndarray) -> np.ndarray:
-    """Scratch memory of this thread, like `run`."""
-    memory = getattr(_room, "memory", None)
-    if memory is None or memory.nbytes < run.nbytes:
-        memory = _room.memory = np.empty(run.nbytes, np.uint8)
-    return memory[: run.nbytes].view(run.dtype)
