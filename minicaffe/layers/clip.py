@@ -14,8 +14,8 @@ from minicaffe.layers.registry import register
 
 @formula
 def clip(xp, x, *, low, high):
-    # fmax and fmin pass NaN over; it becomes low, as std::max and std::min make it.
-    return xp.fmax(xp.fmin(xp.fmax(x, low), high), low)
+    # fmax passes NaN over; it becomes low, as std::max makes it.
+    return xp.fmin(xp.fmax(x, low), high)
 
 
 @formula
@@ -51,7 +51,8 @@ class ClipLayer(NeuronLayer):
             log.warning(f"{text}: as in Caffe every value becomes {param.min:g}, and no gradient passes")
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.apply(clip, self.kept.bottom(bottom, top), out=top[0].data, **self.interval)
+        low, high = self.interval["low"], self.interval["high"]
+        self.apply(clip, self.kept.bottom(bottom, top), out=top[0].data, low=low, high=max(low, high))
 
     def gradient(self, bottom: Blobs, top: Blobs, dy: Any, dx: Any) -> None:
         self.apply(clip_gradient, self.kept.x(bottom), dy, out=dx, **self.interval)

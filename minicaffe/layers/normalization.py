@@ -42,14 +42,8 @@ def gradient_sums(xp, dy, y):
 
 
 @formula
-def gradient_terms(xp, sum_dy, product, inverse, *, size):
-    """(weight, offset) of the gradient, dx = dy * inverse + y * weight + offset.  product: sum of dy * y."""
-    return -product / size * inverse, -sum_dy / size * inverse
-
-
-@formula
 def normalized_gradient(xp, dy, y, inverse, weight, offset):
-    return dy * inverse + (y * weight + offset)
+    return (y * weight + offset + dy) * inverse
 
 
 @formula
@@ -114,7 +108,8 @@ class Groups:
         layer, y = self.layer, self._kept.data if kept else y
         weight, offset = (layer.scratch(self.mean, f"normalization:{name}") for name in ("weight", "offset"))
         layer.kernels.sum_to(gradient_sums, (dy, y), (offset, weight), {}, layer.workspace)
-        layer.apply(gradient_terms, offset, weight, self.inverse, out=(weight, offset), size=self.size)
+        for term in (offset, weight):
+            layer.xp.divide(term, -self.size, out=term)
         layer.apply(normalized_gradient, dy, y, self.inverse, weight, offset, out=dx)
 
     def centre_gradient(self, dy: Any, dx: Any) -> None:

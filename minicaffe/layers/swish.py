@@ -18,8 +18,10 @@ def swish(xp, x, *, beta):
 
 @formula
 def swish_gradient(xp, x, dy, *, beta):
-    s = 0.5 * xp.tanh(0.5 * beta * x) + 0.5
-    return dy * s * (1 + beta * x * (1 - s))
+    # With z = beta x / 2 and t = tanh(z), s is (1 + t) / 2 and 1 - s is (1 - t) / 2.
+    z = 0.5 * beta * x
+    t = xp.tanh(z)
+    return ((1 - t) * z + 1) * (t + 1) * 0.5 * dy
 
 
 @register("Swish")
