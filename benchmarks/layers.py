@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from layer_cases import CASES, Case, top_gradient, values
-from side_by_side import Worker, milliseconds, need, serve
+from side_by_side import Worker, milliseconds, need, serve, usual
 
 # What is random, or rounded otherwise, or laid out otherwise: compared by its own tests.
 NOT_COMPARED = {"Dropout", "LSTMUnit", "Slice"}
@@ -80,16 +80,16 @@ def timed(name: str, ours: Worker, theirs: Worker | None, folder: Path, rounds: 
         if not moved:
             cells.append(f"{'':33s}")
             continue
-        steps = max(1, int(100 / ours.ask(do="run", name=name, way=way, steps=2)))
-        their_steps = max(1, int(100 / peer.ask(do="run", name=name, way=way, steps=2))) if peer else 1
+        steps = max(3, int(100 / ours.ask(do="run", name=name, way=way, steps=3)))
+        their_steps = max(3, int(100 / peer.ask(do="run", name=name, way=way, steps=3))) if peer else 1
         times, copies, ratios = [], [], []
         for _ in range(rounds):
             time.sleep(PAUSE)
-            times.append(ours.ask(do="run", name=name, way=way, steps=steps) / steps)
+            times.append(ours.ask(do="run", name=name, way=way, steps=steps))
             copies.append(ours.ask(do="copy", moved=moved))
             if peer:
                 time.sleep(PAUSE)
-                ratios.append(times[-1] / (peer.ask(do="run", name=name, way=way, steps=their_steps) / their_steps))
+                ratios.append(times[-1] / peer.ask(do="run", name=name, way=way, steps=their_steps))
         ms, ratio = statistics.median(times), statistics.median(ratios) if ratios else None
         beside = f"{ratio:8.2f}" if ratio is not None else f"{'':8s}"
         cells.append(f"{ms:9.3f}{moved / ms / 1e6:8.1f}{ms / statistics.median(copies):8.2f}{beside}")
@@ -186,7 +186,7 @@ def work(folder: Path) -> None:
         call = getattr(cases[name], way)
         # As a net does it, once for all its layers.
         with cases[name].net.backend.at_work():
-            return milliseconds(lambda: [call() for _ in range(steps)])
+            return usual(call, steps)
 
     def copy(moved: int) -> float:
         """Half of the bytes are read, half written."""

@@ -67,6 +67,11 @@ def milliseconds(work: Callable[[], Any]) -> float:
     return 1e3 * (time.perf_counter() - start)
 
 
+def usual(work: Callable[[], Any], steps: int) -> float:
+    """The median of some calls in a row, in milliseconds: on a shared machine a few take a hundred times as long."""
+    return statistics.median(milliseconds(work) for _ in range(steps))
+
+
 def compare(ours: Worker, theirs: Worker, rounds: int, steps: int) -> tuple[list[float], list[float]]:
     """Milliseconds a step of each, round by round, the two in turn; "run" answers with those of all its steps."""
     for worker in (ours, theirs):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from layer_cases import CASES, Case, top_gradient, values
-from side_by_side import milliseconds, serve
+from side_by_side import serve, usual
 
 
 class Peer:
@@ -59,7 +59,7 @@ def main(folder: Path) -> None:
 
     def run(name: str, way: str, steps: int) -> float:
         work = getattr(peers[name], way)
-        return milliseconds(lambda: [work() for _ in range(steps)])
+        return usual(work, steps)
 
     serve(start=start, result=result, run=run)
 

@@ -57,6 +57,11 @@ def cases(rng):
     for shape in BROADCAST:
         yield f"operand of {shape}", "elementwise", (operators, (x, rng.normal(size=shape)), (out[0],), numbers)
         yield f"first of {shape}", "elementwise", (operators, (rng.normal(size=shape), x), (out[0],), numbers)
+    # Rows of a batch that are the same for all places of a picture.
+    short = rng.normal(size=(24, 2, 6, 5))
+    for shape in [(24, 2, 1, 1), (24, 1, 1, 1), (2, 1, 1), (24, 2, 1, 5)]:
+        values = short, rng.normal(size=shape)
+        yield f"short rows, {shape}", "elementwise", (operators, values, (np.full_like(short, np.nan),), numbers)
     for shape in [(), (7,), (2, 0, 3), (1, 1, 1, 1), (3, 1, 2), (2, 3, 1, 2, 2)]:
         values = rng.normal(size=shape)
         yield f"shape {shape}", "elementwise", (one_number, (values,), (np.full(shape, np.nan),), {"alpha": 0.5})

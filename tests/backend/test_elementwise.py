@@ -1,13 +1,15 @@
 """What the kernel `elementwise` promises beyond its table of cases: in place, on any threads, and clear refusals."""
 
+import itertools
+
 import numpy as np
 import pytest
 from kernel_cases_elementwise import one_number, operators, truths
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from minicaffe.backend import cpu, layout
 from minicaffe.backend.cpu.boxes import boxes
-from minicaffe.backend.cpu.plan import PIECE
+from minicaffe.backend.cpu.plan import PIECE, plan_for
 from minicaffe.backend.formula import VOCABULARY, formula
 from minicaffe.backend.gpu.trace import CODE, code_of
 from minicaffe.backend.trace import TRUTHS
@@ -20,6 +22,57 @@ def test_out_may_be_an_array(rng, shape, memory):
     expected = one_number(np, x.copy(), alpha=0.5)[0]
     cpu.elementwise(one_number, (x,), (x,), {"alpha": 0.5})
     assert_array_equal(x, expected)
+
+
+@formula
+def reads_late(xp, x, y, *, a):
+    return a + y * xp.exp(x), (y > a) * x + (x > 0) * y, xp.where(x > y, x, a * y)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (17, 3, 101, 67)])
+@pytest.mark.parametrize("places", list(itertools.permutations(["x", "y", "free"])))
+def test_any_out_may_be_any_array(rng, shape, places):
+    """Whatever a target is used for on the way, later steps see the arrays as they came."""
+    arrays = {name: rng.normal(size=shape).astype(np.float32) for name in ("x", "y", "free")}
+    expected = reads_late(np, arrays["x"].copy(), arrays["y"].copy(), a=0.5)
+    out = tuple(arrays[name] for name in places)
+    cpu.elementwise(reads_late, (arrays["x"], arrays["y"]), out, {"a": 0.5})
+    for found, wanted in zip(out, expected, strict=True):
+        assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_an_out_may_overlap_an_array(rng):
+    memory = rng.normal(size=5000).astype(np.float32)
+    x, out = memory[:-8], memory[8:]
+    expected = one_number(np, x.copy(), alpha=0.5)[0]
+    cpu.elementwise(one_number, (x,), (out,), {"alpha": 0.5})
+    assert_allclose(out, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("gap", [0, 3])
+def test_short_rows_that_are_the_same_are_repeated(rng, gap):
+    """Not beside rows with gaps between them, as in a slice."""
+    x = rng.normal(size=(6, 40, 32 + gap)).astype(np.float32)[..., :32]
+    y, out = rng.normal(size=(6, 1, 32)).astype(np.float32), np.empty((6, 40, 32), np.float32)
+    assert plan_for([x, y, out], out, widen=True).repeats == (1 if gap else 20)
+    assert plan_for([x, y, out], out).repeats == 1
+    cpu.elementwise(operators, (x, y), (out,), {"a": 0.25})
+    assert_allclose(out, operators(np, x, y, a=0.25)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_the_buffers_of_numpy_are_as_before(rng):
+    x, mean, out = rng.normal(size=(40, 700)), rng.normal(size=(40, 1)), np.empty((40, 700))
+    sizes = []
+
+    class Watched(np.ndarray):
+        def __array_ufunc__(self, function, method, *arrays, out, **settings):
+            sizes.append(np.getbufsize())
+            return getattr(function, method)(*map(np.asarray, arrays), out=tuple(map(np.asarray, out)), **settings)
+
+    usual = np.getbufsize()
+    cpu.elementwise(operators, (x.view(Watched), mean), (out,), {"a": 0.25})
+    assert set(sizes) == {704} and np.getbufsize() == usual
+    assert_allclose(out, operators(np, x, mean, a=0.25)[0], rtol=1e-6)
 
 
 def test_memory_orders_may_differ(rng):

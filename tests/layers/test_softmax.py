@@ -30,6 +30,34 @@ def test_large_scores_do_not_overflow(backend, order):
     assert_array_equal(run_layer('type: "Softmax"', x).top[0].data, expected)
 
 
+@pytest.mark.parametrize("shift", [-300, -80, -30, 0, 50, 88, 300])
+@pytest.mark.parametrize("spread", [0.1, 10, 100])
+def test_scores_of_every_size(backend, order, rng, shift, spread):
+    """Whether the maximum has to be taken off or not: probabilities far below the others, too."""
+    x = (shift + spread * rng.normal(size=(20, 3, 4, 5))).astype(np.float32)
+    powers = np.exp(x - x.max(axis=1, keepdims=True).astype(float))
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    found = run_layer('type: "Softmax"', x, dtype="float32").top[0].data
+    # Below the smallest normal float32 digits are lost.
+    assert_allclose(found, expected, rtol=3e-5, atol=1.2e-38)
+
+
+@pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])
+def test_a_strange_score_changes_its_own_place_alone(backend, order, rng, strange):
+    x = rng.normal(size=SHAPE)
+    expected = run_layer('type: "Softmax"', x).top[0].data.copy()
+    x[1, 2, 3, 4] = strange
+    found = run_layer('type: "Softmax"', x).top[0].data
+    if strange < 0:
+        rest = np.exp(x[1, :2, 3, 4])
+        expected[1, :, 3, 4] = [*(rest / rest.sum()), 0]
+    else:
+        expected[1, :, 3, 4] = np.nan
+    if strange == np.inf:
+        found[1, :2, 3, 4] = np.nan  # 0 or NaN: they are e^-inf over NaN
+    assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_one_class(backend, order, rng):
     assert_array_equal(run_layer('type: "Softmax"', rng.normal(size=(2, 1, 4, 5))).top[0].data, np.ones((2, 1, 4, 5)))
 

@@ -21,9 +21,11 @@ def max_forward(a: np.ndarray, b: np.ndarray, y: np.ndarray, won: np.ndarray) ->
 
 def max_piece(a: np.ndarray, b: np.ndarray, y: np.ndarray, won: np.ndarray) -> None:
     np.greater(a, b, out=won.view(bool))
-    greater = np.maximum(a, b, out=None if np.may_share_memory(b, y) else y)
-    # The maximum is NaN where either is; where that is a alone, y is b.
-    np.fmax(b, greater, out=y)
+    b_is_lost = np.may_share_memory(b, y)
+    greater = np.maximum(a, b, out=None if b_is_lost else y)
+    # The maximum is NaN where either is; where that is a alone, y is b. The least one is NaN where any is.
+    if b_is_lost or np.isnan(greater.min()):
+        np.fmax(b, greater, out=y)
 
 
 def max_backward(dy: np.ndarray, won: np.ndarray, da: np.ndarray, db: np.ndarray) -> None:

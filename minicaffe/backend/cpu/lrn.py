@@ -7,7 +7,7 @@ axis is a constant distance there, and the sums of all windows are a few additio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,7 @@ def by_boxes(
     if layout.order_of(arrays[0]) == layout.BATCH_INNERMOST:
         arrays, axes = [layout.batch_last(array) for array in arrays], [axis - 1 for axis in axes]
 
-    def work(job: tuple[int, Sequence[Any]]) -> None:
+    def work(job: tuple[int, Iterable[Any]]) -> None:
         thread, mine = job
         with np.errstate(all="ignore"):
             for box in mine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,7 @@ class Plan:
         the box and what that returned.
         """
 
-        def walk(share: tuple[int, Sequence[Box]]) -> None:
+        def walk(share: tuple[int, Iterable[Box]]) -> None:
             _, boxes = share
             shape, work = None, None
             for box in boxes:
@@ -164,12 +164,15 @@ def agree(views: Sequence[np.ndarray], axis: int) -> bool:
 def repeats_of(whole: tuple[int, ...], views: Sequence[np.ndarray]) -> int:
     """How many rows to take as one, so that a call of NumPy need not begin anew so often; 1 where that is no use.
 
-    It is where one row is the same along the axis before it, and none is a single value.
+    It is where one row is the same along the axis before it, no row is a single value, and whole rows have no gaps
+    between them.
     """
     if len(whole) < 2 or whole[-1] > LONG_ROW // 2:
         return 1
     rows, ends = whole[-2:], {view.shape[-2:] for view in views}
     if (1, rows[1]) not in ends or not ends <= {rows, (1, rows[1]), (1, 1)}:
+        return 1
+    if not all(joins(view, view.ndim - 1) for view in views):
         return 1
     return max(count for count in range(1, LONG_ROW // rows[1] + 1) if rows[0] % count == 0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ def softmax_forward(x: np.ndarray, axis: int, y: np.ndarray, workspace: Workspac
     """
 
     def normalize(thread: int, axis: int, x: np.ndarray, y: np.ndarray) -> None:
-        line, powers = memory(thread, axis, x, workspace)
+        line, powers = line_of(thread, axis, x, workspace), whole(thread, y, workspace, unless=[x])
         with np.errstate(all="ignore"):
             np.exp(x, out=powers)
             line[...] = box_sums(powers, (axis,), x.shape)
@@ -44,7 +44,7 @@ def softmax_forward(x: np.ndarray, axis: int, y: np.ndarray, workspace: Workspac
 
 def softmax_backward(y: np.ndarray, dy: np.ndarray, axis: int, dx: np.ndarray, workspace: Workspace) -> None:
     def differentiate(thread: int, axis: int, y: np.ndarray, dy: np.ndarray, dx: np.ndarray) -> None:
-        line, product = memory(thread, axis, y, workspace)
+        line, product = line_of(thread, axis, y, workspace), whole(thread, dx, workspace, unless=[y, dy])
         np.multiply(y, dy, out=product)
         line[...] = box_sums(product, (axis,), y.shape)
         with np.errstate():
@@ -55,10 +55,16 @@ def softmax_backward(y: np.ndarray, dy: np.ndarray, axis: int, dx: np.ndarray, w
     by_boxes(differentiate, axis, y, dy, dx)
 
 
-def memory(thread: int, axis: int, x: np.ndarray, workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
-    """For a box: an array that has lost the axis, and a whole one, which lies without gaps as the box does not."""
-    line = workspace.array(f"kernel:line{thread}", (*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.dtype)
-    return line, workspace.array(f"kernel:box{thread}", x.shape, x.dtype)
+def line_of(thread: int, axis: int, x: np.ndarray, workspace: Workspace) -> np.ndarray:
+    """An array for a box, which has lost the axis."""
+    return workspace.array(f"kernel:line{thread}", (*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.dtype)
+
+
+def whole(thread: int, target: np.ndarray, workspace: Workspace, unless: Sequence[np.ndarray]) -> np.ndarray:
+    """An array for a whole box: the target itself, unless it is one of those that are still read."""
+    if any(np.may_share_memory(target, array) for array in unless):
+        return workspace.array(f"kernel:box{thread}", target.shape, target.dtype)
+    return target
 
 
 def by_boxes(function: Callable[..., None], axis: int, *arrays: np.ndarray) -> None:
@@ -80,7 +86,7 @@ def by_boxes(function: Callable[..., None], axis: int, *arrays: np.ndarray) -> N
     along = whole[0] if whole else views[0].ndim - 1
     parts = boxes(views[0].shape, BOX, (along,))
 
-    def work(job: tuple[int, Sequence[Any]]) -> None:
+    def work(job: tuple[int, Iterable[Any]]) -> None:
         thread, mine = job
         for box in mine:
             function(thread, along, *(view[box] for view in views))

@@ -8,6 +8,7 @@ on who was faster. While the team works each thread calls BLAS for itself: its o
 
 from __future__ import annotations
 
+import collections
 import os
 import queue
 import threading
@@ -136,9 +137,23 @@ def cut(size: int, work: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(bounds)]
 
 
-def deal(parts: Sequence[Any]) -> list[tuple[int, Sequence[Any]]]:
-    """(thread, its share of the parts) for as many threads as have one, each in turn."""
-    return [(thread, parts[thread :: TEAM.size]) for thread in range(min(TEAM.size, len(parts)))]
+def deal(parts: Sequence[Any]) -> list[tuple[int, Iterator[Any]]]:
+    """(thread, its share of the parts) for as many threads as can have one: a thread that is done takes the next.
+
+    For parts whose results are the same whoever computes them.
+    """
+    left = collections.deque(parts)
+    return [(thread, taken(left)) for thread in range(min(TEAM.size, len(parts)))]
+
+
+def taken(left: collections.deque) -> Iterator[Any]:
+    """What is left, each once, in whichever threads ask."""
+    while True:
+        try:
+            part = left.popleft()
+        except IndexError:
+            return
+        yield part
 
 
 class BlasThreads:
