@@ -12,11 +12,12 @@ from minicaffe.backend.cpu.boxes import boxes
 from minicaffe.backend.cpu.plan import merged
 from minicaffe.backend.cpu.reduce import box_sums
 from minicaffe.backend.cpu.row_buffers import row_to_buffer, set_buffers
+from minicaffe.backend.cpu.small_products import row_dots
 from minicaffe.backend.cpu.team import SMALLEST_SHARED_WORK, TEAM, deal
 from minicaffe.backend.workspace import Workspace
 
 # Values of a box: with smaller ones the threads wait for Python's lock between calls.
-BOX = 1 << 18
+BOX = 1 << 19
 
 
 def softmax_forward(x: np.ndarray, axis: int, y: np.ndarray, workspace: Workspace) -> None:
@@ -44,15 +45,24 @@ def softmax_forward(x: np.ndarray, axis: int, y: np.ndarray, workspace: Workspac
 
 def softmax_backward(y: np.ndarray, dy: np.ndarray, axis: int, dx: np.ndarray, workspace: Workspace) -> None:
     def differentiate(thread: int, axis: int, y: np.ndarray, dy: np.ndarray, dx: np.ndarray) -> None:
-        line, product = line_of(thread, axis, y, workspace), whole(thread, dx, workspace, unless=[y, dy])
-        np.multiply(y, dy, out=product)
-        line[...] = box_sums(product, (axis,), y.shape)
+        line, slopes = line_of(thread, axis, y, workspace), whole(thread, dx, workspace, unless=[y])
+        sum_products(y, dy, axis, out=line)
         with np.errstate():
             set_buffers(row_to_buffer((y, line)))
-            np.subtract(dy, line, out=product)
-        np.multiply(product, y, out=dx)
+            np.subtract(dy, line, out=slopes)
+        np.multiply(slopes, y, out=dx)
 
     by_boxes(differentiate, axis, y, dy, dx)
+
+
+def sum_products(a: np.ndarray, b: np.ndarray, axis: int, out: np.ndarray) -> None:
+    """out = the sum of a * b along the axis, which stays as 1."""
+    if axis == a.ndim - 1:
+        out[..., 0] = row_dots(a, b)
+    else:
+        axes = list(range(a.ndim))
+        rest = axes[:axis] + axes[axis + 1 :]
+        np.einsum(a, axes, b, axes, rest, out=out.reshape([out.shape[i] for i in rest]))
 
 
 def line_of(thread: int, axis: int, x: np.ndarray, workspace: Workspace) -> np.ndarray:
