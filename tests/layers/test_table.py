@@ -9,6 +9,7 @@ from layer_table import TABLE
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minicaffe.backend import CPU
+from minicaffe.errors import MinicaffeError
 from minicaffe.layers import layer_class, layer_type_list
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.text import parse_text
@@ -139,6 +140,38 @@ def test_other_batch_sizes(order, layer_type, case, tmp_path):
             assert [g.shape for g in found[: len(prepared.gradient)]] == [
                 prepared.bottoms[i].shape for i in prepared.gradient
             ]
+
+
+def narrowed(case, axis, size):
+    """The case with an axis of its bottoms cut to `size`, in all that are as long there as the first."""
+
+    def bottoms(rng, n):
+        first, *others = case.bottoms(rng, n)
+        alike = [b for b in others if np.ndim(b) > axis and np.shape(b)[axis] == first.shape[axis]]
+        return tuple(
+            np.take(b, range(size), axis) if any(b is one for one in (first, *alike)) else b for b in (first, *others)
+        )
+
+    return replace(case, bottoms=bottoms)
+
+
+@pytest.mark.parametrize("size", [1, 0])
+@pytest.mark.parametrize("layer_type, case", CASES)
+def test_axes_of_size_one_and_zero(order, layer_type, case, size, tmp_path):
+    """The definition's tops, and gradients of the right shapes; or a refusal, by a layer that needs more of an axis."""
+    for axis in range(1, np.ndim(next(iter(case.bottoms(np.random.default_rng(0), 2)), 0))):
+        try:
+            prepared = Prepared(layer_type, narrowed(case, axis, size), tmp_path)
+            run = prepared.run(dtype="float64")
+        except MinicaffeError as error:
+            assert f'layer "the_layer" ({layer_type})' in str(error)
+            continue
+        # Of empty tops there is no more to know than their shapes, which nested lists would not tell.
+        if case.compared and any(top.count for top in run.top):
+            assert_close([top.data for top in run.top], prepared.expected())
+        if prepared.gradient is not None:
+            for found, index in zip(prepared.gradients(dtype="float64"), prepared.gradient, strict=False):
+                assert found.shape == np.shape(prepared.bottoms[index])
 
 
 @pytest.mark.parametrize("layer_type, case", OFTEN)

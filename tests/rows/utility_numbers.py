@@ -166,7 +166,7 @@ ROWS = {
             Case(bottoms=reindexed(0)),
         ),
         lambda param, bottoms, blobs: [
-            np.array([bottoms[0][int(r)] for r in bottoms[1]]).reshape(len(bottoms[1]), *SHAPE)
+            np.array([bottoms[0][int(r)] for r in bottoms[1]]).reshape(len(bottoms[1]), *bottoms[0].shape[1:])
         ],
         refused=(
             refused("", ShapeError, "", "bottom[1] 2 1 (2)", bottoms=[BOTTOM, (2, 1)]),
