@@ -95,7 +95,7 @@ class Graph:
         name, bottom = spec.param.top[position], spec.param.bottom
         if position < len(bottom) and bottom[position] == name:
             if not layer.in_place:
-                text = f"is '{name}', the layer's own bottom, and a {spec.param.type} layer cannot run in place"
+                text = f"is '{name}', the layer's own bottom, and layers of type {spec.param.type} cannot run in place"
                 raise spec.error(GraphError, f"{text}: give the top a name of its own", f"top[{position}]")
             log.info(f"{spec.name} -> {name} (in-place)")
             for writer in self._writers[self._memory[name]]:

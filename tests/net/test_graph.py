@@ -25,8 +25,9 @@ def test_in_place_counts_at_the_same_index_only():
 
 
 def test_a_type_that_cannot_run_in_place():
-    words = ("net.prototxt:2: layer \"p\" (TestSum): top[0] is 'x'", "cannot run in place", "a name of its own")
-    refused(GraphError, inputs("x") + layer("p", "TestSum", "x", "x"), *words)
+    place = "net.prototxt:2: layer \"p\" (TestSum): top[0] is 'x'"
+    words = ("layers of type TestSum cannot run in place", "give the top a name of its own")
+    refused(GraphError, inputs("x") + layer("p", "TestSum", "x", "x"), place, *words)
 
 
 def test_a_top_that_is_there_already():
