@@ -107,7 +107,7 @@ class Scripting(PrivateNames):
         return self.layer_names.index(name)
 
     def _fill(self, arrays: dict[str, Any], names: list[str], what: str, mismatch: str, side: str) -> None:
-        """Write the caller's arrays into blobs, after pycaffe's two checks."""
+        """Write the caller's arrays into blobs, after pycaffe's two checks; ValueError for what NumPy cannot assign."""
         if not arrays:
             return
         if set(arrays) != set(names):
@@ -119,7 +119,11 @@ class Scripting(PrivateNames):
                 text = f"{side} is not batch sized: '{name}' has shape {np.shape(array)}, the blob {tuple(blob.shape)}"
                 raise MinicaffeError(f"{text}; reshape the blob, or hand over as many items as it holds")
         for name, array in arrays.items():
-            getattr(self.blobs[name], what)[...] = array
+            values = getattr(self.blobs[name], what)
+            try:
+                values[...] = array
+            except ValueError as error:
+                raise ValueError(f"{side} '{name}' does not fit the blob of shape {values.shape}: {error}") from error
 
     def forward_all(self, blobs: Iterable[str] | None = None, **inputs: Any) -> Arrays:
         """As forward, for arrays of any length: run in batches, the last one padded with zeros (net/batches.py)."""
