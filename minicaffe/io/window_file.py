@@ -132,10 +132,17 @@ class WindowFile:
         if len(values) < 6 * count:
             raise self._cut_short(f"window {len(values) // 6 + 1} of {count}")
         windows = values.reshape(count, 6)
-        whole = np.delete(windows, _OVERLAP, axis=1)
-        if not (np.abs(whole) <= _LARGEST).all() or (whole != np.trunc(whole)).any() or np.isnan(windows).any():
-            raise self._wrong("class and corners of its windows must be whole numbers, overlaps numbers")
+        self._check_numbers(windows)
         return windows
+
+    def _check_numbers(self, windows: np.ndarray) -> None:
+        whole = np.delete(windows, _OVERLAP, axis=1)
+        fits = (np.abs(whole) <= _LARGEST) & (whole == np.trunc(whole))
+        wrong = np.flatnonzero(~fits.all(axis=1) | np.isnan(windows[:, _OVERLAP]))
+        if len(wrong):
+            values = " ".join(f"{value:.15g}" for value in windows[wrong[0]])
+            text = f"window {wrong[0] + 1} is {values}: class and corners must be whole numbers up to {_LARGEST},"
+            raise self._wrong(f"{text} the overlap a number")
 
     def _sort(self, image: int, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Foreground and background of one image, in the form that is kept."""
