@@ -19,7 +19,7 @@ import numpy as np
 from minicaffe import log
 from minicaffe.backend.random import item_numbers
 from minicaffe.blob import legacy_sizes
-from minicaffe.errors import MinicaffeError, ParamError, ShapeError
+from minicaffe.errors import FileError, MinicaffeError, ParamError, ShapeError
 from minicaffe.io.blobproto import read_binaryproto
 from minicaffe.io.datum import DatumBatch, decode_batch, sizes_text
 from minicaffe.proto import caffe_pb2
@@ -184,6 +184,8 @@ class DataTransformer:
         field = "transform_param.mean_file"
         if len(self.param.mean_value):
             raise self._error(ParamError, "stands beside mean_value; give one of them", field)
+        if not self.param.mean_file:
+            raise self._error(FileError, "is empty, must be the name of a mean image's file; omit it for none", field)
         try:
             blob = read_binaryproto(self.param.mean_file)
         except MinicaffeError as error:

@@ -186,9 +186,8 @@ def test_settings_that_contradict_each_other(mean_file):
 def test_mean_files_that_cannot_be_read(tmp_path):
     text = "transform_param.mean_file cannot be used: .*absent.binaryproto: no such file"
     refusal(FileError, text, lambda: DataTransformer(settings(mean_file=str(tmp_path / "absent.binaryproto")), TRAIN))
-    refusal(
-        FileError, "transform_param.mean_file cannot be used", lambda: DataTransformer(settings(mean_file=""), TRAIN)
-    )
+    text = "transform_param.mean_file is empty, must be the name of a mean image's file; omit it for none"
+    refusal(FileError, text, lambda: DataTransformer(settings(mean_file=""), TRAIN))
     (tmp_path / "bad.binaryproto").write_bytes(b"\x08")
     text = "transform_param.mean_file cannot be used: .*bad.binaryproto: Failed to parse BlobProto"
     refusal(FormatError, text, lambda: DataTransformer(settings(mean_file=str(tmp_path / "bad.binaryproto")), TRAIN))
