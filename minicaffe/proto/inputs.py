@@ -28,6 +28,9 @@ def upgrade(source: NetSource) -> None:
         net.layer.extend(layers)
         source.origins.insert(0, _origin(source.origin))
         source.indices.insert(0, None)
+    else:
+        names = ", ".join(net.input)
+        source.note("WARNING", f"input names {names}, but there is no input_shape: inputs without shapes are dropped")
     for field in ("input", "input_shape", "input_dim"):
         net.ClearField(field)
 
