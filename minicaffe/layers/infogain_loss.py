@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from minicaffe.blob import DATA
+from minicaffe.blob import DATA, shape_text
 from minicaffe.errors import MinicaffeError, ParamError, ShapeError
 from minicaffe.io.blobproto import read_binaryproto
 from minicaffe.layers.base import Blobs
@@ -69,9 +69,9 @@ class InfogainLossLayer(SoftmaxWithLossLayer):
         self.classes = bottom[0].shape[self.class_axis]
         if self.matrix.count != self.classes**2:
             text = f"with {self.matrix.count} values, must have {self.classes**2}: one for each pair of {self.classes}"
-            text += f" classes, the size of axis {self.class_axis} of bottom[0] {bottom[0].shape}"
+            text += f" classes, the size of axis {self.class_axis} of bottom[0] {shape_text(bottom[0].shape)}"
             if len(bottom) > 2:
-                raise self.error(ShapeError, f"bottom[2] {bottom[2].shape} is a matrix {text}")
+                raise self.error(ShapeError, f"bottom[2] {shape_text(bottom[2].shape)} is a matrix {text}")
             source = self.layer_param.infogain_loss_param.source
             raise self.error(ShapeError, f"is {source}, a matrix {text}", "infogain_loss_param.source")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from minicaffe.backend.formula import Formula
-from minicaffe.blob import Blob
+from minicaffe.blob import Blob, shape_text
 from minicaffe.errors import DataError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.row_index import first_bad
@@ -36,8 +36,8 @@ class LossLayer(Layer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         predictions, labels = bottom[0].shape, bottom[1].shape
         if predictions[:1] != labels[:1] or not predictions:
-            text = f"bottom[0] {predictions} and bottom[1] {labels} must have the same first axis, the batch size"
-            raise self.error(ShapeError, text)
+            text = f"bottom[0] {shape_text(predictions)} and bottom[1] {shape_text(labels)}"
+            raise self.error(ShapeError, f"{text} must have the same first axis, the batch size")
         top[0].reshape()
 
     def sums(self, formula: Formula, *arrays: Any, out: tuple = (), count: int = 1, **numbers: float) -> list[Any]:
@@ -66,8 +66,8 @@ class LossLayer(Layer):
         """Raises ShapeError for more axes than num, channels, height and width, as Caffe does."""
         for index, blob in enumerate(bottom):
             if blob.num_axes > 4:
-                text = f"bottom[{index}] has the shape {blob.shape}, {self.type} takes at most 4 axes: put a Reshape"
-                raise self.error(ShapeError, f"{text} in front")
+                text = f"bottom[{index}] has the shape {shape_text(blob.shape)}, {self.type} takes at most 4 axes"
+                raise self.error(ShapeError, f"{text}: put a Reshape in front")
 
 
 class Normalization:
@@ -101,8 +101,8 @@ def check_label_count(layer: Layer, labels: Blob, scores: Blob, axis: int) -> in
     """The number of positions, all places along the axes of the scores but `axis`: each needs a label."""
     positions = scores.count_between(0, axis) * scores.count_between(axis + 1)
     if labels.count != positions:
-        text = f"bottom[1] {labels.shape} holds {labels.count} labels, must hold {positions}: one for"
-        text += f" each position of bottom[0] {scores.shape} along all axes but {axis}"
+        text = f"bottom[1] {shape_text(labels.shape)} holds {labels.count} labels, must hold {positions}: one for"
+        text += f" each position of bottom[0] {shape_text(scores.shape)} along all axes but {axis}"
         raise layer.error(ShapeError, text)
     return positions
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minicaffe.backend.regroup import regrouped, regrouped_out
+from minicaffe.blob import shape_text
 from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Blobs
 from minicaffe.layers.loss_layer import LossLayer, check_labels
@@ -31,8 +32,8 @@ class MultinomialLogisticLossLayer(LossLayer):
         super().reshape(bottom, top)
         self.refuse_many_axes(bottom)
         if bottom[1].count_between(1) != 1:
-            text = f"bottom[1] {bottom[1].shape} must have one label an item: the sizes behind the first must be 1"
-            raise self.error(ShapeError, text)
+            text = f"bottom[1] {shape_text(bottom[1].shape)} must have one label an item"
+            raise self.error(ShapeError, f"{text}: the sizes behind the first must be 1")
         self.matrix = (bottom[0].shape[0], bottom[0].count_between(1))
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minicaffe.backend.formula import formula
+from minicaffe.blob import shape_text
 from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Blobs
 from minicaffe.layers.neuron_layer import NeuronLayer
@@ -37,6 +38,8 @@ class PReLULayer(NeuronLayer):
         y = max(x, 0) + a * min(x, 0)
         dx = dy * ([x > 0] + a * [x <= 0])         da = sum over the channel of dy * min(x, 0)
 
+    NaN stays NaN; its slope is a (in Caffe 0).
+
     bottom[0]: x (N, C, ...), 2 to 4 axes.  top[0]: y, the shape of x; may be bottom[0] itself.
     blobs: a (C), or a scalar if channel_shared.
     prelu_param: filler of a (constant 0.25 where it is absent); channel_shared (false).
@@ -54,15 +57,15 @@ class PReLULayer(NeuronLayer):
         self.check_axes(bottom)
         channels, slopes = bottom[0].shape[1], self.blobs[0].count
         if not self.shared and channels != slopes:
-            text = f"bottom[0] {bottom[0].shape} has {channels} channels, must have {slopes}, one for each slope"
-            raise self.error(ShapeError, f"{text}; channel_shared: true takes any number")
+            text = f"bottom[0] {shape_text(bottom[0].shape)} has {channels} channels, must have {slopes}"
+            raise self.error(ShapeError, f"{text}, one for each slope; channel_shared: true takes any number")
         super().reshape(bottom, top)
 
     def check_axes(self, bottom: Blobs) -> None:
         axes = len(bottom[0].shape)
         if not 2 <= axes <= 4:
-            text = f"bottom[0] {bottom[0].shape} has {axes} axes, must have 2 to 4: batch, channels and up to two more"
-            raise self.error(ShapeError, text)
+            text = f"bottom[0] {shape_text(bottom[0].shape)} has {axes} axes, must have 2 to 4"
+            raise self.error(ShapeError, f"{text}: batch, channels and up to two more")
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = self.kept.bottom(bottom, top)

@@ -7,6 +7,7 @@ from typing import Any
 
 from minicaffe.backend.formula import formula
 from minicaffe.backend.regroup import regrouped
+from minicaffe.blob import shape_text
 from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Blobs
 from minicaffe.layers.loss_layer import LossLayer, Normalization
@@ -57,8 +58,9 @@ class SigmoidCrossEntropyLossLayer(LossLayer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         if bottom[0].count != bottom[1].count:
-            text = f"bottom[1] {bottom[1].shape} holds {bottom[1].count} targets, must hold {bottom[0].count}"
-            raise self.error(ShapeError, f"{text}: one for each element of bottom[0] {bottom[0].shape}")
+            text = f"bottom[1] {shape_text(bottom[1].shape)} holds {bottom[1].count} targets, must hold"
+            text += f" {bottom[0].count}: one for each element of bottom[0] {shape_text(bottom[0].shape)}"
+            raise self.error(ShapeError, text)
         self.slopes.reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:

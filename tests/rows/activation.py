@@ -164,7 +164,7 @@ ROWS = {
         prelu,
         kinks=(0,),
         refused=(
-            refused("", "", "(2,) has 1 axes", "must have 2 to 4", bottoms=[(2,)], kind=ShapeError),
+            refused("", "", "bottom[0] 2 (2) has 1 axes", "must have 2 to 4", bottoms=[(2,)], kind=ShapeError),
             refused("", "", "has 5 axes", bottoms=[(2, 3, 4, 5, 1)], kind=ShapeError),
             refused(
                 *("", "", "has 4 channels, must have 3", "channel_shared: true"),

@@ -61,9 +61,9 @@ def counts(bottoms, tops):
 
 
 TWO_BOTTOMS = counts([(1, "takes 2"), (3, "takes 2")], [(2, "produces 1")])
-OTHER_BATCH = refused([(2, 3), (3,)], "same first axis", "(2, 3)", "(3,)")
+OTHER_BATCH = refused([(2, 3), (3,)], "same first axis", "2 3 (6)", "3 (3)")
 WEIGHTS = refused([(2, 1), (2,)], "has 2 entries", settings="loss_weight: [1, 0]", kind=ParamError, field="loss_weight")
-FIVE_AXES = refused([(2, 3, 1, 1, 1), (2,)], "(2, 3, 1, 1, 1)", "at most 4 axes")
+FIVE_AXES = refused([(2, 3, 1, 1, 1), (2,)], "2 3 1 1 1 (6)", "at most 4 axes")
 
 
 def identity(folder, classes=K, name="matrix.binaryproto"):
@@ -143,13 +143,13 @@ ROWS = {
         gradient=(0, 1),
         refused=(
             *(refused([(2, 3)] * n, "takes 3", kind=GraphError) for n in (2, 4)),
-            refused([(2, 3), (3, 3), (2,)], "same first axis", "(3, 3)"),
-            refused([(2, 3), (2, 4), (2,)], "(2, 4)", "equally many channels"),
-            refused([(2, 3, 2, 1), (2, 3), (2,)], "bottom[0] (2, 3, 2, 1)", "height and width must be 1"),
-            refused([(2, 3), (2, 3, 1, 2), (2,)], "bottom[1] (2, 3, 1, 2)", "height and width must be 1"),
-            refused([(2, 3), (2, 3), (3,)], "bottom[2] (3,)", "must hold 2 flags"),
-            refused([(2, 3), (2, 3), (2, 2)], "bottom[2] (2, 2)", "must hold 2 flags"),
-            refused([(2, 3, 1, 1, 1), (2, 3), (2,)], "(2, 3, 1, 1, 1)", "at most 4 axes"),
+            refused([(2, 3), (3, 3), (2,)], "same first axis", "3 3 (9)"),
+            refused([(2, 3), (2, 4), (2,)], "bottom[0] 2 3 (6) and bottom[1] 2 4 (8)", "equally many channels"),
+            refused([(2, 3, 2, 1), (2, 3), (2,)], "bottom[0] 2 3 2 1 (12)", "height and width must be 1"),
+            refused([(2, 3), (2, 3, 1, 2), (2,)], "bottom[1] 2 3 1 2 (12)", "height and width must be 1"),
+            refused([(2, 3), (2, 3), (3,)], "bottom[2] 3 (3)", "must hold 2 flags"),
+            refused([(2, 3), (2, 3), (2, 2)], "bottom[2] 2 2 (4)", "must hold 2 flags"),
+            refused([(2, 3, 1, 1, 1), (2, 3), (2,)], "2 3 1 1 1 (6)", "at most 4 axes"),
             ungradient(2, (2, 3), (2, 3), (2,)),
         ),
     ),
@@ -167,8 +167,8 @@ ROWS = {
             OTHER_BATCH,
             WEIGHTS,
             FIVE_AXES,
-            refused([(2, 3, 4), (2, 4)], "(2, 3, 4) has 12", "(2, 4) has 4"),
-            refused([(), ()], "same first axis", "()"),
+            refused([(2, 3, 4), (2, 4)], "bottom[0] 2 3 4 (24) has 12", "bottom[1] 2 4 (8) has 4"),
+            refused([(), ()], "same first axis", "(1)"),
         ),
     ),
     "HingeLoss": Row(
@@ -186,7 +186,7 @@ ROWS = {
             OTHER_BATCH,
             WEIGHTS,
             FIVE_AXES,
-            refused([(2, 3), (2, 3)], "6 labels", "must hold 2"),
+            refused([(2, 3), (2, 3)], "bottom[1] 2 3 (6) holds 6 labels", "must hold 2"),
             bad_label((3, 3), 3, "between 0 and 2"),
             bad_label((3, 3), -1, "between 0 and 2"),
             ungradient(1, (2, 3), (2,)),
@@ -206,7 +206,7 @@ ROWS = {
         parameters=(),
         refused=(
             *(refused([(2, 3)] * n, words, kind=GraphError) for n, words in [(1, "at least 2"), (4, "at most 3")]),
-            refused([(2, 3), (3,), (3, 3)], "same first axis", "(3,)"),
+            refused([(2, 3), (3,), (3, 3)], "same first axis", "3 (3)"),
             refused([(2, 3), (2,)], "is absent", kind=ParamError, field="infogain_loss_param.source"),
             refused(
                 [(2, 3), (2,)],
@@ -223,7 +223,7 @@ ROWS = {
                 field="infogain_loss_param.source",
             ),
             refused([(2, 4), (2,)], "9 values", "16", settings=identity, field="infogain_loss_param.source"),
-            refused([(2, 3), (2,), (2, 3)], "bottom[2] (2, 3)", "6 values", "9"),
+            refused([(2, 3), (2,), (2, 3)], "bottom[2] 2 3 (6)", "6 values", "9"),
             refused([(2, 3, 4), (2, 3), (3, 3)], "6 labels", "must hold 8"),
             refused(
                 [(2, 3), (2,), (3, 3)],
@@ -261,8 +261,8 @@ ROWS = {
             OTHER_BATCH,
             WEIGHTS,
             FIVE_AXES,
-            refused([(2, 3), (2, 1, 1, 1, 1)], "bottom[1]", "(2, 1, 1, 1, 1)", "at most 4 axes"),
-            refused([(2, 3), (2, 3)], "bottom[1] (2, 3)", "one label an item"),
+            refused([(2, 3), (2, 1, 1, 1, 1)], "bottom[1]", "2 1 1 1 1 (2)", "at most 4 axes"),
+            refused([(2, 3), (2, 3)], "bottom[1] 2 3 (6)", "one label an item"),
             bad_label((3, 3), 3, "between 0 and 2"),
             bad_label((3, 3), math.nan, "between 0 and 2"),
             ungradient(1, (2, 3), (2,)),
@@ -302,7 +302,7 @@ ROWS = {
         softmax_with_loss,
         refused=(
             *counts([(1, "takes 2"), (3, "takes 2")], [(3, "at most 2")]),
-            refused([(2, 3), (3,)], "same first axis", "(3,)", settings="softmax_param { axis: 0 }"),
+            refused([(2, 3), (3,)], "same first axis", "3 (3)", settings="softmax_param { axis: 0 }"),
             WEIGHTS,
             refused([(2, 3, 4), (2, 3)], "6 labels", "must hold 8"),
             refused([(2, 3), (2,)], "is 2", settings="softmax_param { axis: 2 }", field="softmax_param.axis"),
