@@ -42,7 +42,7 @@ class ReLULayer(NeuronLayer):
 
         y = max(x, 0) + s * min(x, 0)         dx = dy * ([x > 0] + s * [x <= 0])
 
-    NaN stays NaN; -inf with s = 0 gives 0 (in Caffe 0 * inf, NaN).
+    NaN stays NaN, and its slope is s (in Caffe 0); -inf with s = 0 gives 0 (in Caffe 0 * inf, NaN).
 
     bottom[0]: x, any shape.  top[0]: y, the shape of x; may be bottom[0] itself.
     relu_param.negative_slope (default 0): s, the slope below zero. engine changes nothing here.

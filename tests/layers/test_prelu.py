@@ -25,3 +25,12 @@ def test_at_zero_the_slope_is_the_learned_one(backend):
     run.backward()
     assert_array_equal(run.bottom[0].diff, [[1, 1]])
     assert_array_equal(run.blobs[0].diff, [0, 0])
+
+
+def test_nan_stays_nan_and_its_slope_is_the_learned_one(backend):
+    run = run_layer('type: "PReLU"', np.array([[np.nan, 1]]))
+    run.top[0].diff[...] = 4
+    run.backward()
+    assert_array_equal(run.top[0].data, [[np.nan, 1]])
+    assert_array_equal(run.bottom[0].diff, [[1, 4]])
+    assert_array_equal(run.blobs[0].diff, [np.nan, 0])

@@ -37,8 +37,16 @@ def test_at_zero_the_slope_is_the_lower_one(backend, slope):
     assert_array_equal(run.backward().bottom[0].diff, np.full((2, 3), 2 * slope))
 
 
-def test_nan_goes_through(backend):
-    assert np.isnan(run_layer('type: "ReLU"', np.array([np.nan, 1])).top[0].data[0])
+@pytest.mark.parametrize("slope", SLOPES)
+def test_nan_goes_through_with_the_lower_slope(backend, slope):
+    run = run_layer(prototxt(slope), np.array([np.nan, 1]))
+    run.top[0].diff[...] = 2
+    assert_array_equal(run.top[0].data, [np.nan, 1])
+    assert_allclose(run.backward().bottom[0].diff, [2 * slope, 2])
+
+
+def test_minus_infinity_without_a_slope_is_zero(backend):
+    assert run_layer(prototxt(0), np.array([-np.inf])).top[0].data == 0
 
 
 @pytest.mark.parametrize("shape", [(), (7,), (2, 0, 4, 5), (1, 1, 1, 1, 1, 2)])
