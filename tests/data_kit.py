@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 from harness import make_layer
 from numpy.testing import assert_array_equal
+from PIL import Image
 from watch import wait_for
 
 from minicaffe.errors import MinicaffeError
@@ -22,6 +23,11 @@ def write_database(path, values, kind="lmdb", note=""):
         for i, value in enumerate(values):
             writer.put(b"%05d" % i, value)
     return f'source: "{path}" backend: {kind.upper()}'
+
+
+def picture(image):
+    """Pillow's form of an image (C, H, W), grey or BGR."""
+    return Image.fromarray(image.transpose(1, 2, 0)[..., ::-1].copy() if len(image) == 3 else image[0])
 
 
 @contextmanager

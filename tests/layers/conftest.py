@@ -1,4 +1,4 @@
-"""Fixtures of the tests of Data, which fill several files."""
+"""Fixtures of the tests of Data, which fill several files; `layer` serves ImageData and WindowData too."""
 
 import gc
 
@@ -62,7 +62,7 @@ def prototxt():
 
 @pytest.fixture
 def layer(prototxt):
-    """make_layer for Data with two tops; what it made is closed in the end, and leaves no thread."""
+    """make_layer for what `prototxt` writes, with two tops; what it made is closed in the end, and leaves no thread."""
     with layers_of(prototxt) as make:
         yield make
     wait_for(lambda: gc.collect() >= 0 and not threads())

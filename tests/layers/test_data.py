@@ -6,10 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from data_kit import batches, write_database
+from data_kit import batches, picture, write_database
 from harness import check_rejected
 from numpy.testing import assert_array_equal
-from PIL import Image
 from watch import wait_for
 
 from minicaffe.errors import ShapeError
@@ -32,7 +31,7 @@ def lines(capsys):
 
 def encoded(image):
     file = io.BytesIO()
-    Image.fromarray(image.transpose(1, 2, 0)[..., ::-1] if len(image) == 3 else image[0]).save(file, "PNG")
+    picture(image).save(file, "PNG")
     return caffe_pb2.Datum(data=file.getvalue(), encoded=True, label=4).SerializeToString()
 
 

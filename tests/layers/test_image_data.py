@@ -4,11 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from data_kit import assert_placed, batches, check_goes_on, error_in_pass, error_of, layers_of
+from data_kit import assert_placed, batches, check_goes_on, error_in_pass, error_of, picture
 from numpy.testing import assert_array_equal
-from PIL import Image
 
-from minicaffe import log
 from minicaffe.errors import DataError, FileError, FormatError, MinicaffeError
 from minicaffe.io.resize import resize
 from minicaffe.net.net import Net
@@ -23,14 +21,9 @@ def images(tmp_path, rng):
     """COUNT images in files, BGR; the list img/list.txt gives them the labels 10, 11, ..."""
     arrays = rng.integers(0, 256, (COUNT, *SHAPE), dtype=np.uint8)
     for i, image in enumerate(arrays):
-        save(tmp_path / f"{i}.png", image)
+        picture(image).save(tmp_path / f"{i}.png")
     write_list(tmp_path, [f"{i}.png {10 + i}" for i in range(COUNT)])
     return arrays
-
-
-def save(path, image):
-    """Write a BGR or grey image (C, H, W)."""
-    Image.fromarray(image.transpose(1, 2, 0)[..., ::-1].copy() if len(image) == 3 else image[0]).save(path)
 
 
 def write_list(folder, lines):
@@ -49,13 +42,6 @@ def prototxt(tmp_path):
         return f'type: "ImageData" image_data_param {{ {source} {settings} }} {more}'
 
     return make
-
-
-@pytest.fixture
-def layer(prototxt):
-    """make_layer for ImageData; what it made is closed in the end."""
-    with layers_of(prototxt) as make:
-        yield make
 
 
 def labels(run, count):
@@ -80,7 +66,7 @@ def test_one_image_a_batch_unless_told(layer, images):
 
 
 def test_grey(layer, images, tmp_path):
-    save(tmp_path / "0.png", images[0, :1])
+    picture(images[0, :1]).save(tmp_path / "0.png")
     assert_array_equal(layer(is_color="false").forward().top[0].data, images[:1, :1])
     assert_array_equal(layer().forward().top[0].data, images[:1, :1].repeat(3, axis=1))
 
@@ -115,7 +101,7 @@ def test_backward_does_nothing(layer, images):
 def mixed(tmp_path):
     """Images of different sizes; every pixel tells the line."""
     for i, size in enumerate([(4, 5), (6, 6), (6, 6), (5, 9)]):
-        save(tmp_path / f"{i}.png", np.full((3, *size), i, np.uint8))
+        picture(np.full((3, *size), i, np.uint8)).save(tmp_path / f"{i}.png")
     write_list(tmp_path, [f"{i}.png {i}" for i in range(4)])
 
 
@@ -247,13 +233,10 @@ def test_rand_skip_comes_after_the_shuffle(layer, images):
 # --- log lines ------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("all_is_logged")
 def test_what_is_logged(layer, tmp_path, images, capsys):
-    before = log.set_level(log.INFO)
-    try:
-        layer(3, shuffle="true", rand_skip=1)
-        found = [line.split(None, 4)[4] for line in capsys.readouterr().err.splitlines()]
-    finally:
-        log.set_level(before)
+    layer(3, shuffle="true", rand_skip=1)
+    found = [line.split(None, 4)[4] for line in capsys.readouterr().err.splitlines()]
     assert found == [
         f"Opening file {tmp_path}/list.txt",
         "Shuffling data",

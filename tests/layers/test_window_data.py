@@ -5,11 +5,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from data_kit import assert_placed, batches, check_goes_on, error_in_pass, error_of, layers_of
+from data_kit import assert_placed, batches, check_goes_on, error_in_pass, error_of, picture
 from numpy.testing import assert_array_equal
-from PIL import Image
 
-from minicaffe import log
 from minicaffe.errors import DataError, FileError, FormatError
 from minicaffe.io.resize import resize
 from minicaffe.net.net import Net
@@ -25,12 +23,9 @@ TWO = ((2, 1.0, FRONT), (0, 0.0, BEHIND))
 @pytest.fixture
 def image(rng, tmp_path):
     """The picture a.png, BGR."""
-    return save(tmp_path / "a.png", rng.integers(0, 256, (3, H, W), dtype=np.uint8))
-
-
-def save(path, image):
-    Image.fromarray(image.transpose(1, 2, 0)[..., ::-1].copy()).save(path)
-    return image
+    pixels = rng.integers(0, 256, (3, H, W), dtype=np.uint8)
+    picture(pixels).save(tmp_path / "a.png")
+    return pixels
 
 
 def record(number, name, windows):
@@ -51,13 +46,6 @@ def prototxt(tmp_path):
         return f'type: "WindowData" {param} transform_param {{ {transform} }}'
 
     return make
-
-
-@pytest.fixture
-def layer(prototxt):
-    """make_layer for WindowData; what it made is closed in the end."""
-    with layers_of(prototxt) as make:
-        yield make
 
 
 def part(image, box):
@@ -99,7 +87,8 @@ def test_all_windows_are_drawn_as_often(layer, image):
 
 
 def test_windows_of_several_images(layer, image, tmp_path, rng):
-    other = save(tmp_path / "b.png", rng.integers(0, 256, (3, 9, 10), dtype=np.uint8))
+    other = rng.integers(0, 256, (3, 9, 10), dtype=np.uint8)
+    picture(other).save(tmp_path / "b.png")
     text = record(0, "a.png", TWO[1:]) + record(1, "b.png", [(5, 0.5, (1, 0, 8, 7))])
     data, label = batches(layer(text, batch_size=2, fg_fraction=0.5), 1)[0]
     assert_array_equal(data, [part(image, BEHIND), part(other, (1, 0, 8, 7))])
@@ -120,10 +109,10 @@ def test_cached_images_are_read_once(layer, image, tmp_path):
 
 
 def test_grey_images_have_three_channels(layer, tmp_path, rng):
-    gray = rng.integers(0, 256, (H, W), dtype=np.uint8)
-    Image.fromarray(gray).save(tmp_path / "a.png")
+    gray = rng.integers(0, 256, (1, H, W), dtype=np.uint8)
+    picture(gray).save(tmp_path / "a.png")
     data, _ = batches(layer(), 1)[0]
-    assert_array_equal(data[0], [part(gray[np.newaxis], BEHIND)[0]] * 3)
+    assert_array_equal(data[0], part(gray, BEHIND).repeat(3, axis=0))
 
 
 def test_square(layer, image):
@@ -257,13 +246,10 @@ def test_a_state_that_cannot_be(layer, image, wrong):
 # --- log lines ------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("all_is_logged")
 def test_what_is_logged(layer, tmp_path, image, capsys):
-    before = log.set_level(log.INFO)
-    try:
-        layer([*TWO, *MANY[:2]], fg_threshold=0.75, context_pad=1)
-        found = capsys.readouterr().err
-    finally:
-        log.set_level(before)
+    layer([*TWO, *MANY[:2]], fg_threshold=0.75, context_pad=1)
+    found = capsys.readouterr().err
     texts = (
         "Window data layer:\n  foreground (object) overlap threshold: 0.75\n"
         "  background (non-object) overlap threshold: 0.5\n  foreground sampling fraction: 0.25\n"

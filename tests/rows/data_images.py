@@ -6,6 +6,7 @@ Each function that makes settings writes pictures, and what lists them, into a f
 from itertools import product
 
 import numpy as np
+from data_kit import picture
 from layer_table import Case, Refusal, Row, no_blob
 from PIL import Image
 
@@ -24,14 +25,10 @@ MEAN = np.random.default_rng(6).integers(0, 256, (3, H, W)).astype(np.float32) /
 def fill_folder(folder):
     """0.png to 3.png and other.png, of another size; the mean image of all."""
     for i, image in enumerate(BGR):
-        save(folder / f"{i}.png", image)
-    save(folder / "other.png", BGR[0, :, :4, :5])
+        picture(image).save(folder / f"{i}.png")
+    picture(BGR[0, :, :4, :5]).save(folder / "other.png")
     mean = caffe_pb2.BlobProto(num=1, channels=3, height=H, width=W, data=MEAN.ravel().tolist())
     (folder / "mean.binaryproto").write_bytes(mean.SerializeToString())
-
-
-def save(path, bgr):
-    Image.fromarray(bgr.transpose(1, 2, 0)[..., ::-1].copy()).save(path)
 
 
 def transform_param(folder, transform):
