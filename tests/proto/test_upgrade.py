@@ -281,7 +281,8 @@ def test_input_shape_wins_over_input_dim():
 def test_inputs_without_shapes_are_dropped():
     source = parse_net('input: "a" input: "b" layer { name: "l" }')
     assert source.param == net('layer { name: "l" }')
-    assert ("WARNING", "input names a, b, but there is no input_shape: inputs without shapes are dropped") in source.notes
+    text = "input names a, b, but there is no input_shape: inputs without shapes are dropped"
+    assert ("WARNING", text) in source.notes
 
 
 def test_shapes_without_inputs_stay():
