@@ -13,7 +13,7 @@ A net drives them through `initialize`, `run_forward` and `run_backward`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -24,7 +24,7 @@ from minicaffe.backend.formula import Formula
 from minicaffe.backend.layout import Layout
 from minicaffe.backend.workspace import Workspace
 from minicaffe.blob import DATA, DIFF, Blob, shape_text
-from minicaffe.errors import GraphError, Kind, MinicaffeError, Origin, ParamError, ShapeError
+from minicaffe.errors import FormatError, GraphError, Kind, MinicaffeError, Origin, ParamError, ShapeError
 from minicaffe.fillers import fill
 from minicaffe.io.blobproto import decode_blob
 from minicaffe.io.wire import Wire
@@ -221,12 +221,34 @@ class Layer:
             return self.error(ShapeError, text)
         return error if error.layer else self.error(type(error), str(error))
 
+    @contextmanager
+    def blaming(self, field: str, value: Any) -> Iterator[None]:
+        """Name the field, and the value it has, that a ShapeError inside the `with` comes of."""
+        try:
+            yield
+        except ShapeError as error:
+            raise self.error(ShapeError, f"is {value}: {error}", field) from None
+
     def axis(self, blob: Blob, axis: int, field: str) -> int:
         """blob.canonical_axis, with this layer and field in the error."""
-        try:
+        with self.blaming(field, axis):
             return blob.canonical_axis(axis)
-        except ShapeError as error:
-            raise self.error(ShapeError, f"is {axis}: {error}", field) from None
+
+    def count_in(self, state: dict, name: str) -> int:
+        """A whole number that a state must hold."""
+        value = state.get(name)
+        if not isinstance(value, int) or value < 0:
+            found = f"its {name} is {value!r}" if name in state else f"it has no {name} for this layer"
+            text = f"cannot go on from the snapshot: {found}, must be a whole number from 0 on"
+            raise self.error(FormatError, f"{text}; begin a new run with its weights")
+        return value
+
+    def quiet(self) -> AbstractContextManager[Any]:
+        """No warnings of NumPy's inside the `with`: that there was a NaN, or something infinite, the results tell.
+
+        A user's own code keeps its warnings.
+        """
+        return nullcontext() if self.c_order else np.errstate(all="ignore")
 
     # --- what a net calls ----------------------------------------------------------------------
 
@@ -255,11 +277,12 @@ class Layer:
         """
         self.reshape_if_changed(bottom, top)
         self.seed_losses(top)
-        self.forward(bottom, top)
         loss: Any = 0.0
-        for blob, weight in zip(top, self.loss_weights, strict=False):
-            if weight:
-                loss = loss + self.xp.vdot(blob.data, blob.diff)
+        with self.quiet():
+            self.forward(bottom, top)
+            for blob, weight in zip(top, self.loss_weights, strict=False):
+                if weight:
+                    loss = loss + self.xp.vdot(blob.data, blob.diff)
         return loss if self.context.backend.is_gpu else float(loss)
 
     def run_backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
@@ -269,7 +292,8 @@ class Layer:
                 text = f"is true for bottom[{index}], {what}: it can have no gradient; say false for it"
                 advice = "and leave out force_backward, which overrules that"
                 raise self.error(GraphError, f"{text}, {advice}", "propagate_down")
-        self.backward(top, propagate_down, bottom)
+        with self.quiet():
+            self.backward(top, propagate_down, bottom)
 
     def check_blob_counts(self, bottoms: int, tops: int) -> None:
         """Raises GraphError, in Caffe's words, where a type takes other numbers of blobs."""

@@ -36,7 +36,9 @@ class BaseConvolutionLayer(Layer):
         self.check_channels()
         # Without spatial axes the kernels still get one, of a single pixel.
         self.kernel_window = self.window if self.window.kernel else Window.of((1,))
-        self.add_parameter(self.weight_shape(), param.weight_filler, "convolution_param.weight_filler")
+        kernel = f" with kernel_size {list(self.window.kernel)}" if self.window.kernel else ""
+        with self.blaming("convolution_param.num_output", f"{self.num_output}{kernel}"):
+            self.add_parameter(self.weight_shape(), param.weight_filler, "convolution_param.weight_filler")
         if param.bias_term:
             self.add_parameter((self.num_output,), param.bias_filler, "convolution_param.bias_filler")
 
@@ -69,8 +71,9 @@ class BaseConvolutionLayer(Layer):
         output = self.output_size(image)
         check_output(self, self.window, image, output)
         self.check_columns(image, output)
-        for blob in top:
-            blob.reshape(*shape[: self.channel_axis], self.num_output, *output)
+        with self.blaming("convolution_param.num_output", self.num_output):
+            for blob in top:
+                blob.reshape(*shape[: self.channel_axis], self.num_output, *output)
 
     def check_bottoms(self, bottom: Blobs) -> None:
         check_num_axes(self, bottom[0], self.num_axes)

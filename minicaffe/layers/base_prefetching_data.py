@@ -12,12 +12,11 @@ import numpy as np
 from minicaffe import log
 from minicaffe.backend import layout as layouts
 from minicaffe.blob import DATA
-from minicaffe.errors import FormatError, ParamError, ShapeError
+from minicaffe.errors import ParamError, ShapeError
 from minicaffe.io.data_transformer import DataTransformer
 from minicaffe.io.datum import sizes_text
 from minicaffe.io.prefetch import Prefetcher
 from minicaffe.layers.base import Blobs, Layer
-from minicaffe.layers.input import shape_as_told
 from minicaffe.layers.source import check_source, placing_source_errors
 
 # Each takes memory; far more than anybody asks for on purpose.
@@ -108,7 +107,8 @@ class BasePrefetchingDataLayer(Layer):
         self._place = dict(self.start)
         log.info(f"output data size: {','.join(map(str, shape))}")
         for blob, sizes in zip(top, (shape, shape[:1]), strict=False):
-            shape_as_told(self, blob, sizes, f"{self.param_name}.batch_size")
+            with self.blaming(f"{self.param_name}.batch_size", self.batch_size):
+                blob.reshape(*sizes)
         self._prefetcher: Prefetcher[Batch] = Prefetcher(self.fill, slots, name=f"prefetch {self.name}")
         self.resources.callback(self._prefetcher.close)
 
@@ -169,14 +169,6 @@ class BasePrefetchingDataLayer(Layer):
                 text += f"{sizes_text(shape)}; make all alike, or set transform_param.crop_size"
                 raise ShapeError(text)
         return shape
-
-    def count_in(self, state: dict, name: str) -> int:
-        """A whole number that a state must hold."""
-        value = state.get(name)
-        if not isinstance(value, int) or value < 0:
-            text = f"cannot go on from the snapshot: its {name} is {value!r}, must be a whole number from 0 on"
-            raise self.error(FormatError, text)
-        return value
 
     def _read_prefetch(self) -> int:
         prefetch: int = self.layer_param.data_param.prefetch

@@ -92,7 +92,8 @@ class RecurrentLayer(Layer):
         self.steps, self.inputs = bottom[0].shape[0], self.matrix(bottom[0], 2)[1]
         text = f"assuming input batch contains {self.steps} timesteps of {bottom[0].shape[1]} independent streams."
         log.info(f"Initializing recurrent layer: {text}")
-        self.make_parameters(bottom)
+        with self.blaming("recurrent_param.num_output", self.num_output):
+            self.make_parameters(bottom)
         self.carried = RecurrentState(self, () if self.exposed else self.states)
         # Kept from forward to backward: a_t, overwritten by the type, and cont_t h_{t-1}.
         self.a, self.held = self.new_blob((0,)), self.new_blob((0,))
@@ -133,7 +134,11 @@ class RecurrentLayer(Layer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self.check_axes(bottom)
         self.check_sizes(bottom)
-        streams = bottom[0].shape[1]
+        with self.blaming("recurrent_param.num_output", self.num_output):
+            self.reshape_all(top, bottom[0].shape[1])
+
+    def reshape_all(self, top: Blobs, streams: int) -> None:
+        """The tops, and what is kept from forward to backward."""
         self.carried.reshape(streams, self.num_output)
         top[0].reshape(self.steps, streams, self.num_output)
         for blob in top[1:]:

@@ -67,4 +67,4 @@ class DropoutLayer(NeuronLayer):
         return {"forward_count": self.forward_count}
 
     def restore(self, state: dict) -> None:
-        self.forward_count = int(state["forward_count"])
+        self.forward_count = self.count_in(state, "forward_count")

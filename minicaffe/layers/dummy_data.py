@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minicaffe.blob import LEGACY, Blob
+from minicaffe.blob import LEGACY, Blob, shape_text
 from minicaffe.errors import ParamError, ShapeError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.input import shape_as_told
@@ -33,8 +33,8 @@ class DummyDataLayer(Layer):
         for index, (blob, (dims, field)) in enumerate(zip(top, self.read_shapes(len(top)), strict=True)):
             shape_as_told(self, blob, dims, field)
             if not blob.count:
-                text = f"leaves top[{index}] empty (shape {blob.shape}): there is nothing to fill"
-                raise self.error(ShapeError, text, field)
+                text = f"leaves top[{index}] empty, with the shape {shape_text(blob.shape)}: there is nothing to fill"
+                raise self.error(ShapeError, f"{text}; make every size 1 or more", field)
         self.forward_count = 0
         self.top_blobs = list(top)
 
@@ -46,7 +46,7 @@ class DummyDataLayer(Layer):
         return per_top(given or [caffe_pb2.FillerParameter()], tops)
 
     def read_shapes(self, tops: int) -> list[tuple[list[int], str]]:
-        """(sizes, the field they come from) for each top."""
+        """(sizes, the field they come from) for each top; of the older fields one that is 0, or else the first."""
         param = self.layer_param.dummy_data_param
         legacy = [name for name in LEGACY if getattr(param, name)]
         if not legacy:
@@ -58,7 +58,8 @@ class DummyDataLayer(Layer):
         for name in LEGACY:
             self.check_count(name, len(getattr(param, name)), tops)
         columns = [per_top(getattr(param, name), tops) for name in LEGACY]
-        return [(list(dims), f"dummy_data_param.{legacy[0]}") for dims in zip(*columns, strict=True)]
+        sizes = [list(dims) for dims in zip(*columns, strict=True)]
+        return [(dims, f"dummy_data_param.{LEGACY[dims.index(0) if 0 in dims else 0]}") for dims in sizes]
 
     def check_count(self, name: str, count: int, tops: int) -> None:
         if count not in (1, tops):
@@ -90,7 +91,7 @@ class DummyDataLayer(Layer):
         return {"forward_count": self.forward_count}
 
     def restore(self, state: dict) -> None:
-        self.forward_count = int(state["forward_count"])
+        self.forward_count = self.count_in(state, "forward_count")
 
 
 def is_constant(filler: Any) -> bool:

@@ -35,12 +35,14 @@ class EmbedLayer(Layer):
             if not getattr(param, name):
                 raise self.error(ParamError, f"is 0 or absent, must be 1 or more: {what}", f"embed_param.{name}")
         self.input_dim, self.num_output = param.input_dim, param.num_output
-        self.add_parameter((self.input_dim, self.num_output), param.weight_filler, "embed_param.weight_filler")
+        with self.blaming("embed_param.input_dim", f"{self.input_dim}, and num_output {self.num_output}"):
+            self.add_parameter((self.input_dim, self.num_output), param.weight_filler, "embed_param.weight_filler")
         if param.bias_term:
             self.add_parameter((self.num_output,), param.bias_filler, "embed_param.bias_filler")
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        top[0].reshape(*bottom[0].shape, self.num_output)
+        with self.blaming("embed_param.num_output", self.num_output):
+            top[0].reshape(*bottom[0].shape, self.num_output)
         self.matrix = (bottom[0].count, self.num_output)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:

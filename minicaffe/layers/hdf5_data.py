@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from minicaffe.blob import DATA
 from minicaffe.errors import DataError, FormatError, ParamError
 from minicaffe.io.hdf5_rows import HDF5Rows, read_list
 from minicaffe.layers.base import Blobs, Layer
-from minicaffe.layers.input import shape_as_told
 from minicaffe.layers.registry import register
 from minicaffe.layers.source import check_source, placing_source_errors
 
@@ -57,7 +55,8 @@ class HDF5DataLayer(Layer):
         self.epoch = self.index = 0
         self.shapes = [(self.param.batch_size, *shape) for shape in self.rows.shapes]
         for blob, shape in zip(top, self.shapes, strict=True):
-            shape_as_told(self, blob, shape, "hdf5_data_param.batch_size")
+            with self.blaming("hdf5_data_param.batch_size", self.param.batch_size):
+                blob.reshape(*shape)
         self.batch: list[np.ndarray] = []
 
     def check_settings(self) -> None:
@@ -88,11 +87,10 @@ class HDF5DataLayer(Layer):
         return {"epoch": self.epoch, "index": self.index, "rows": self.rows.count}
 
     def restore(self, state: dict) -> None:
-        numbers: list[Any] = [state.get(name) for name in ("epoch", "index", "rows")]
-        if not all(isinstance(number, int) and number >= 0 for number in numbers) or numbers[1] > numbers[2]:
-            text = f"cannot go on from the snapshot: {state} is no place in HDF5 files"
+        epoch, index, rows = (self.count_in(state, name) for name in ("epoch", "index", "rows"))
+        if index > rows:
+            text = f"cannot go on from the snapshot: its index is {index}, must be at most {rows}, the rows of an epoch"
             raise self.error(FormatError, f"{text}; begin a new run with its weights")
-        epoch, index, rows = numbers
         if rows != self.rows.count:
             found = f"whose files have {self.rows.count} rows, when the snapshot was taken they had {rows}"
             advice = "give the files that were read then, or begin a new run with the snapshot's weights"

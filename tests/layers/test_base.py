@@ -1,10 +1,13 @@
 """The life cycle that all layers share: counts, set-up, shapes, loss weights, parameters, errors with a place."""
 
+import warnings
+
 import numpy as np
 import pytest
+from harness import check_rejected
 
 from minicaffe.blob import DATA, DIFF, Blob
-from minicaffe.errors import GraphError, MinicaffeError, Origin, ParamError, ShapeError
+from minicaffe.errors import FormatError, GraphError, MinicaffeError, Origin, ParamError, ShapeError
 from minicaffe.layers.base import TEST, TRAIN, Context, Layer
 from minicaffe.layers.neuron_layer import NeuronLayer
 from minicaffe.proto import caffe_pb2
@@ -117,6 +120,38 @@ def test_the_message_is_a_copy_with_a_phase():
     assert layer.phase == TRAIN
     layer.layer_param.name = "other"
     assert param.name == "r"
+
+
+class Overflow(Recorder):
+    """Computes what NumPy warns of."""
+
+    def forward(self, bottom, top):
+        top[0].data[...] = np.float32(3e38) * np.ones((2, 3), "float32") * 10
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = top[0].data - top[0].data
+
+
+@pytest.mark.parametrize("users_own", [False, True])
+def test_numpy_warns_of_a_users_own_code_alone(monkeypatch, users_own):
+    """That is told by c_order."""
+    monkeypatch.setattr(Overflow, "c_order", users_own)
+    layer = Overflow()
+    bottom, top = wired(layer, (2, 3))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        layer.run_forward(bottom, top)
+        layer.run_backward(top, [True], bottom)
+    assert np.isinf(top[0].data).all() and np.isnan(bottom[0].diff).all()
+    assert [warning.category for warning in caught] == [RuntimeWarning, RuntimeWarning] * users_own
+
+
+def test_a_loss_that_is_infinite_is_no_warning_either():
+    layer = Overflow(caffe_pb2.LayerParameter(name="r", type="Recorder", loss_weight=[1]))
+    bottom, top = wired(layer, (2, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert layer.run_forward(bottom, top) == np.inf
 
 
 def test_what_a_type_leaves_out_is_told():
@@ -289,6 +324,56 @@ def test_errors_say_where():
         layer.axis(Blob((2, 3)), 2, "some_param.axis")
     assert str(caught.value).startswith('net.prototxt:9: layer "r" (Recorder): some_param.axis is 2: axis 2 does not')
     assert layer.axis(Blob((2, 3)), -1, "some_param.axis") == 1
+
+
+TOO_LARGE = {
+    'type: "Convolution" convolution_param { num_output: 2000000000 kernel_size: 3 }': (
+        ("is 2000000000 with kernel_size [3, 3]: ", "216000000000 bytes"),
+        [(2, 3, 4, 5)],
+    ),
+    'type: "Deconvolution" convolution_param { num_output: 4000000000 axis: 3 }': (
+        ("is 4000000000: ", "shape 5 4000000000 (20000000000)"),
+        [(2, 3, 4, 5)],
+    ),
+    'type: "Convolution" convolution_param { num_output: 1000000 kernel_size: 1 }': (
+        ("is 1000000: ", "shape 2 1000000 400 500 (400000000000)"),
+        [(2, 3, 400, 500)],
+    ),
+    'type: "LSTM" recurrent_param { num_output: 100000 }': (
+        ("is 100000: ", "shape 400000 100000"),
+        [(4, 2, 3), (4, 2)],
+    ),
+    'type: "RNN" recurrent_param { num_output: 40000 }': (
+        ("is 40000: ", "shape 400 200 40000 (3200000000)"),
+        [(400, 200, 3), (400, 200)],
+    ),
+}
+
+
+@pytest.mark.parametrize("prototxt", TOO_LARGE)
+def test_what_makes_a_blob_too_large_is_named(prototxt):
+    """Before any memory is taken."""
+    words, bottoms = TOO_LARGE[prototxt]
+    field = "recurrent_param" if "recurrent_param" in prototxt else "convolution_param"
+    check_rejected(prototxt, bottoms, ShapeError, f"{field}.num_output", *words, "at most 2147483647 values")
+
+
+@pytest.mark.parametrize(
+    "state, words",
+    [
+        ({}, "it has no forward_count for this layer"),
+        ({"forward_count": -1}, "its forward_count is -1"),
+        ({"forward_count": 2.5}, "its forward_count is 2.5"),
+        ({"forward_count": None}, "its forward_count is None"),
+    ],
+)
+def test_a_state_without_a_number_that_it_must_hold(state, words):
+    with pytest.raises(FormatError) as caught:
+        recorder().count_in(state, "forward_count")
+    assert str(caught.value) == (
+        f'layer "r" (Recorder): cannot go on from the snapshot: {words}, must be a whole number from 0 on; '
+        "begin a new run with its weights"
+    )
 
 
 def test_an_error_gets_a_place_if_it_has_none():

@@ -6,6 +6,7 @@ from harness import make_layer, run_layer
 from numpy.testing import assert_array_equal
 
 from minicaffe.backend import CPU
+from minicaffe.errors import FormatError
 from minicaffe.layers.base import TEST
 
 DROPOUT = 'type: "Dropout" dropout_param { dropout_ratio: 0.3 }'
@@ -38,6 +39,13 @@ def test_every_pass_draws_anew_and_can_be_repeated(backend):
     run.layer.restore(state)
     assert_array_equal(run.forward().top[0].data, first)
     assert_array_equal(run.forward().top[0].data, second)
+
+
+def test_a_state_without_the_count_is_refused_and_changes_nothing():
+    run = run_layer(DROPOUT, ONES)
+    with pytest.raises(FormatError, match=r'"the_layer" \(Dropout\): cannot go on .* it has no forward_count'):
+        run.layer.restore({"items": 3})
+    assert run.layer.state() == {"forward_count": 1}
 
 
 def test_layers_of_other_names_draw_otherwise(backend):

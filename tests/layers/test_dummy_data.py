@@ -5,7 +5,7 @@ import pytest
 from harness import check_rejected, make_layer
 from numpy.testing import assert_array_equal
 
-from minicaffe.errors import GraphError, ParamError, ShapeError
+from minicaffe.errors import FormatError, GraphError, ParamError, ShapeError
 
 
 def prototxt(settings):
@@ -66,6 +66,8 @@ def test_draws_depend_on_the_count_alone():
     fresh.layer.restore({"forward_count": 2})
     assert_array_equal(fresh.forward().top[0].data, draws[0][2])
     assert fresh.layer.state() == {"forward_count": 3}
+    with pytest.raises(FormatError, match=r'"the_layer" \(DummyData\): cannot go on .* its forward_count is -4'):
+        fresh.layer.restore({"forward_count": -4})
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_settings_that_are_refused(settings, field, words):
     "settings, field, words",
     [
         ("shape { dim: [2, 0] }", "shape", "top[0] empty"),
-        ("num: 2 channels: 3 height: 0 width: 1", "num", "top[0] empty"),
+        ("num: 2 channels: 3 height: 0 width: 1", "height", "top[0] empty, with the shape 2 3 0 1 (0)"),
         ("shape { dim: [2, -3] }", "shape", "negative"),
         ("shape { dim: [100000, 100000] }", "shape", "INT_MAX"),
         ('shape { dim: 2 } data_filler { type: "bilinear" }', "data_filler", "4 axes"),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness import make_layer, run_layer
+from harness import check_rejected, run_layer
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minicaffe.errors import ShapeError
@@ -49,5 +49,12 @@ def test_frozen_parameters_are_left_alone(backend):
 
 
 def test_more_rows_than_any_memory():
-    with pytest.raises(ShapeError, match="72000000000 bytes"):
-        make_layer('type: "Embed" embed_param { input_dim: 2000000000 num_output: 9 }', (2,))
+    words = ("is 2000000000, and num_output 9: ", "shape 2000000000 9 (18000000000)", "72000000000 bytes")
+    text = 'type: "Embed" embed_param { input_dim: 2000000000 num_output: 9 }'
+    check_rejected(text, [(2,)], ShapeError, "embed_param.input_dim", *words)
+
+
+def test_a_top_larger_than_any_memory():
+    words = ("is 100000: ", "shape 100000 100000 (10000000000)", "40000000000 bytes")
+    text = 'type: "Embed" embed_param { input_dim: 3 num_output: 100000 }'
+    check_rejected(text, [(100000,)], ShapeError, "embed_param.num_output", *words)

@@ -116,10 +116,10 @@ def test_a_restored_layer_goes_on(source, more, batches):
 @pytest.mark.parametrize(
     "state, kind, words",
     [
-        ({}, FormatError, "{} is no place"),
-        ({"epoch": 0, "index": -1, "rows": 7}, FormatError, "-1"),
-        ({"epoch": 0, "index": 8, "rows": 7}, FormatError, "8"),
-        ({"epoch": 0.5, "index": 1, "rows": 7}, FormatError, "0.5"),
+        ({}, FormatError, "it has no epoch for this layer, must be a whole number"),
+        ({"epoch": 0, "index": -1, "rows": 7}, FormatError, "its index is -1"),
+        ({"epoch": 0, "index": 8, "rows": 7}, FormatError, "its index is 8, must be at most 7"),
+        ({"epoch": 0.5, "index": 1, "rows": 7}, FormatError, "its epoch is 0.5, must be a whole number"),
         ({"epoch": 0, "index": 8, "rows": 9}, DataError, "7 rows, when the snapshot was taken they had 9"),
     ],
 )

@@ -67,8 +67,8 @@ DUMMY_DATA = Row(
         dummy_refusal(ParamError, "width", ("given 2 times",), f"{LEGACY} width: [5, 6]"),
         dummy_refusal(ParamError, "data_filler", ("given 2 times",), f"shape {{ dim: 2 }} {CONSTANT} {CONSTANT}"),
         dummy_refusal(ParamError, "data_filler", ('"oops"',), 'shape { dim: 2 } data_filler { type: "oops" }'),
-        dummy_refusal(ShapeError, "shape", ("top[0] empty", "(2, 0)"), "shape { dim: [2, 0] }"),
-        dummy_refusal(ShapeError, "num", ("top[0] empty",), f"{LEGACY} width: 0"),
+        dummy_refusal(ShapeError, "shape", ("top[0] empty", "2 0 (0)", "1 or more"), "shape { dim: [2, 0] }"),
+        dummy_refusal(ShapeError, "width", ("top[0] empty", "2 3 4 0 (0)"), f"{LEGACY} width: 0"),
         dummy_refusal(ShapeError, "shape", ("is 2 -3", "negative"), "shape { dim: [2, -3] }"),
         dummy_refusal(ShapeError, "shape", ("100000 100000", "INT_MAX"), "shape { dim: [100000, 100000] }"),
         Refusal(dummy("shape { dim: 2 }"), [(2,)], GraphError, "", ("takes 0 bottom", "it has 1")),
@@ -178,7 +178,10 @@ HDF5_DATA = Row(
             hdf5(2, more=f"{BOTH} transform_param {{ scale: 2 }}"),
         ),
         hdf5_refusal(
-            ShapeError, ("2147483647 3 4 5", "INT_MAX"), "hdf5_data_param.batch_size", hdf5(2, batch_size=2**31 - 1)
+            ShapeError,
+            ("is 2147483647:", "2147483647 3 4 5", "INT_MAX"),
+            "hdf5_data_param.batch_size",
+            hdf5(2, batch_size=2**31 - 1),
         ),
         hdf5_refusal(ParamError, ("is empty",), settings="hdf5_data_param { batch_size: 2 }"),
         hdf5_refusal(
@@ -222,8 +225,12 @@ HDF5_OUTPUT = Row(
     once=True,
     refused=(
         Refusal("", [(2, 3), (2,)], ParamError, "hdf5_output_param.file_name", ("is empty",), tops=0),
-        Refusal(output, [(2, 1, 1, 1, 3), (2,)], ShapeError, "", ("bottom[0] has 5 axes", "at most 4"), tops=0),
-        Refusal(output, [(2, 3), (3,)], ShapeError, "", ("(2, 3)", "(3,)", "same first axis"), tops=0),
+        Refusal(
+            output, [(2, 1, 1, 1, 3), (2,)], ShapeError, "", ("bottom[0] 2 1 1 1 3 (6) has 5 axes", "at most 4"), tops=0
+        ),
+        Refusal(
+            output, [(2, 3), (3,)], ShapeError, "", ("bottom[0] 2 3 (6)", "bottom[1] 3 (3)", "same first axis"), tops=0
+        ),
         Refusal(output, [(2, 3)], GraphError, "", ("takes 2 bottom", "it has 1"), tops=0),
         Refusal(
             *(
