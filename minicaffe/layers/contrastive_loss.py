@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from minicaffe.backend.formula import formula
 from minicaffe.backend.regroup import regrouped, regrouped_out
+from minicaffe.blob import shape_text
 from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Blobs
 from minicaffe.layers.loss_layer import LossLayer
@@ -67,16 +68,16 @@ class ContrastiveLossLayer(LossLayer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         self.refuse_many_axes(bottom)
-        for index, blob in enumerate(bottom[:2]):
+        a, b, flags = (shape_text(blob.shape) for blob in bottom)
+        for index, (blob, shape) in enumerate(zip(bottom[:2], (a, b), strict=True)):
             if blob.count_between(2) != 1:
-                text = f"bottom[{index}] {blob.shape} must have one value a channel: height and width must be 1"
+                text = f"bottom[{index}] {shape} must have one value a channel: height and width must be 1"
                 raise self.error(ShapeError, f"{text}; put a Flatten in front")
         pairs, channels = bottom[0].shape[0], bottom[0].count_between(1)
         if bottom[1].count_between(1) != channels:
-            text = f"bottom[0] {bottom[0].shape} and bottom[1] {bottom[1].shape} must have equally many channels"
-            raise self.error(ShapeError, text)
+            raise self.error(ShapeError, f"bottom[0] {a} and bottom[1] {b} must have equally many channels")
         if bottom[2].shape[:1] != (pairs,) or bottom[2].count_between(1) != 1:
-            text = f"bottom[2] {bottom[2].shape} must hold {pairs} flags, one a pair, the sizes behind the first all 1"
+            text = f"bottom[2] {flags} must hold {pairs} flags, one a pair, the sizes behind the first all 1"
             raise self.error(ShapeError, text)
         self.difference.reshape(pairs, channels)
         self.slopes.reshape(pairs)

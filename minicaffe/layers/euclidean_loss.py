@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from minicaffe.backend.formula import formula
 from minicaffe.backend.regroup import regrouped, regrouped_out
+from minicaffe.blob import shape_text
 from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Blobs
 from minicaffe.layers.loss_layer import LossLayer
@@ -41,8 +42,9 @@ class EuclideanLossLayer(LossLayer):
         self.refuse_many_axes(bottom)
         a, b = (blob.count_between(1) for blob in bottom)
         if a != b:
-            text = f"bottom[0] {bottom[0].shape} has {a} values an item and bottom[1] {bottom[1].shape} has {b}"
-            raise self.error(ShapeError, f"{text}: they must have equally many")
+            text = f"bottom[0] {shape_text(bottom[0].shape)} has {a} values an item, and bottom[1]"
+            text = f"{text} {shape_text(bottom[1].shape)} has {b}: they must have equally many"
+            raise self.error(ShapeError, text)
         self.difference.reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:

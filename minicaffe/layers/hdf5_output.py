@@ -9,7 +9,7 @@ from contextlib import suppress
 import numpy as np
 
 from minicaffe import log
-from minicaffe.blob import DATA, LEGACY, Blob
+from minicaffe.blob import DATA, LEGACY, Blob, shape_text
 from minicaffe.errors import FileError, ParamError, ShapeError
 from minicaffe.io.hdf5 import write_datasets
 from minicaffe.layers.base import Blobs, Layer
@@ -45,11 +45,13 @@ class HDF5OutputLayer(Layer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for index, blob in enumerate(bottom):
             if blob.num_axes > len(LEGACY):
-                text = f"bottom[{index}] has {blob.num_axes} axes {blob.shape}, at most {len(LEGACY)} can be written"
-                raise self.error(ShapeError, f"{text}; make it one less with a Reshape or Flatten layer")
+                text = (
+                    f"bottom[{index}] {shape_text(blob.shape)} has {blob.num_axes} axes, at most {len(LEGACY)} can be"
+                )
+                raise self.error(ShapeError, f"{text} written; make it fewer with a Reshape or Flatten layer")
         if bottom[0].legacy_axis(0) != bottom[1].legacy_axis(0):
-            text = f"bottom[0] {bottom[0].shape} and bottom[1] {bottom[1].shape}"
-            raise self.error(ShapeError, f"{text} must have the same first axis, the batch size")
+            text = f"bottom[0] {shape_text(bottom[0].shape)} and bottom[1] {shape_text(bottom[1].shape)} must have"
+            raise self.error(ShapeError, f"{text} the same first axis, the batch size")
 
     def fill_parameters(self) -> None:
         """Make the file. There are no parameters, but now the whole net is known to be sound."""

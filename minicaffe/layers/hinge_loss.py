@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from minicaffe.backend.formula import formula
 from minicaffe.backend.regroup import regrouped, regrouped_out
+from minicaffe.blob import shape_text
 from minicaffe.errors import ShapeError
 from minicaffe.layers.base import Blobs
 from minicaffe.layers.loss_layer import LossLayer, check_labels
@@ -58,10 +59,8 @@ class HingeLossLayer(LossLayer):
         self.refuse_many_axes(bottom[:1])
         self.matrix = (bottom[0].shape[0], bottom[0].count_between(1))
         if bottom[1].count != self.matrix[0]:
-            text = (
-                f"bottom[1] {bottom[1].shape} holds {bottom[1].count} labels, must hold {self.matrix[0]}: one an item"
-            )
-            raise self.error(ShapeError, text)
+            text = f"bottom[1] {shape_text(bottom[1].shape)} holds {bottom[1].count} labels, must hold"
+            raise self.error(ShapeError, f"{text} {self.matrix[0]}: one an item")
         self.slopes.reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:

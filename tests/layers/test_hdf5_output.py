@@ -152,9 +152,9 @@ def test_caffes_lines_in_the_log(tmp_path, capsys):
 @pytest.mark.parametrize(
     "bottoms, words",
     [
-        ([(2, 3), (3,)], ["bottom[0] (2, 3)", "bottom[1] (3,)", "the same first axis"]),
-        ([(1,) * 5, (1,)], ["bottom[0] has 5 axes (1, 1, 1, 1, 1)", "at most 4"]),
-        ([(1,), (1,) * 5], ["bottom[1] has 5 axes"]),
+        ([(2, 3), (3,)], ["bottom[0] 2 3 (6)", "bottom[1] 3 (3)", "the same first axis"]),
+        ([(1,) * 5, (1,)], ["bottom[0] 1 1 1 1 1 (1) has 5 axes", "at most 4"]),
+        ([(1,), (1,) * 5], ["bottom[1] 1 1 1 1 1 (1) has 5 axes"]),
     ],
 )
 def test_bottoms_that_are_refused(tmp_path, bottoms, words):
