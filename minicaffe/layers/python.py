@@ -34,7 +34,7 @@ class PythonLayer(Layer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         # As layer.hpp: blobs in the message come first, and setup may add to them.
-        self.blobs += [self.stored_blob(proto) for proto in self.layer_param.blobs]
+        self.blobs += [self.stored_blob(*numbered) for numbered in enumerate(self.layer_param.blobs)]
         del self.layer_param.blobs[:]
         self.user = self.user_class()(self.layer_param)
         vars(self.user)["blobs"] = BlobVec(self.blobs, self.new_blob)
@@ -70,8 +70,12 @@ class PythonLayer(Layer):
             raise self.error(GraphError, text + instead, "python_param.layer")
         return found
 
-    def stored_blob(self, proto: Any) -> Blob:
-        stored = read_blob(proto.SerializeToString())
+    def stored_blob(self, index: int, proto: Any) -> Blob:
+        """blobs[index] of the message."""
+        try:
+            stored = read_blob(proto.SerializeToString())
+        except MinicaffeError as error:
+            raise self.error(type(error), f"cannot be used: {error}", f"blobs[{index}]") from error
         blob = self.new_blob(stored.shape)
         blob.load(DATA, stored.data)
         return blob

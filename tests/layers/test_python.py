@@ -9,7 +9,7 @@ from net_kit import inner_product, inputs, kit, layer, make_net, refused, set_bl
 
 import minicaffe as caffe
 from minicaffe.blob_vec import BlobVec
-from minicaffe.errors import MinicaffeError, ParamError, ShapeError
+from minicaffe.errors import FormatError, MinicaffeError, ParamError, ShapeError
 from minicaffe.layers import consent
 
 MODULE = python_layers.__name__
@@ -205,6 +205,13 @@ def test_values_in_the_message_come_before_what_setup_adds():
     net = make_net(weighted("blobs { shape { dim: 3 } data: [1, 2, 4] }"))
     assert [blob.data.tolist() for blob in net.params["w"]] == [[0.5] * 3, [0] * 3]
     assert not net.graph.layers[1].layer_param.blobs
+
+
+def test_values_in_the_message_that_do_not_fit_their_shape():
+    good, bad = "blobs { shape { dim: 1 } data: 1 }", "blobs { shape { dim: 3 } data: [1, 2] }"
+    place = 'layer "w" (Python): blobs[1] cannot be used'
+    error = refused(FormatError, weighted(f"{good} {bad}"), place, "has 2 values")
+    assert (error.field, error.layer, error.line) == ("blobs[1]", "w", 2)
 
 
 def test_training_with_one_falls(rng):
