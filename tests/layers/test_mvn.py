@@ -58,3 +58,4 @@ def test_another_shape(backend, order, rng):
         x = rng.normal(size=shape)
         y = run.feed(x).forward().top[0].data
         assert_allclose(y.mean(axis=(2, 3)), 0 * y[:, :, 0, 0], atol=1e-6)
+        assert_allclose(y.std(axis=(2, 3)), np.ones(shape[:2]), rtol=1e-4)
