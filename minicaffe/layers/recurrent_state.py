@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicaffe.blob import DATA, Blob, shape_text
-from minicaffe.errors import ShapeError
+from minicaffe.errors import FormatError, ShapeError
 from minicaffe.layers.base import Layer
 
 
@@ -44,16 +44,33 @@ class RecurrentState:
         return {name: as_text(blob) for name, blob in self._blobs.items()}
 
     def restore(self, state: dict) -> None:
-        """Take up what `state` gave. Raises ShapeError where its states have another length."""
+        """Take up what `state` gave; where that fails, all is as before.
+
+        Raises FormatError for what it cannot have given, ShapeError where its states have another length.
+        """
+        arrays = {name: self.read(state, name) for name in self._blobs}
         for name, blob in self._blobs.items():
-            shape, now = state[name]["shape"], blob.shape
-            if shape[2] != now[2]:
-                text = f"is {now[2]}, but the state {name} to go on from has the shape {shape_text(shape)}"
-                advice = f"set it to {shape[2]}, or give the weights alone, without the solver state"
-                raise self._layer.error(ShapeError, f"{text}: {advice}", "recurrent_param.num_output")
-            blob.reshape(*shape)
-            blob.load(DATA, from_text(state[name]))
+            now = blob.shape
+            blob.reshape(*arrays[name].shape)
+            blob.load(DATA, arrays[name])
             blob.reshape(*now)
+
+    def read(self, state: dict, name: str) -> np.ndarray:
+        """The values of one state, (1, streams, D)."""
+        try:
+            array = from_text(state[name])
+            if array.ndim != 3 or len(array) != 1:
+                raise ValueError(f"has the shape {shape_text(array.shape)}")
+        except (KeyError, TypeError, ValueError) as error:
+            found = f"is damaged ({error})" if name in state else "is not in it"
+            text = f"cannot go on from the snapshot: the state {name} {found}; begin a new run with its weights"
+            raise self._layer.error(FormatError, text) from error
+        size = self._blobs[name].shape[2]
+        if array.shape[2] != size:
+            text = f"is {size}, but the state {name} to go on from has the shape {shape_text(array.shape)}"
+            advice = f"set it to {array.shape[2]}, or give the weights alone, without the solver state"
+            raise self._layer.error(ShapeError, f"{text}: {advice}", "recurrent_param.num_output")
+        return array
 
 
 def as_text(blob: Blob) -> dict:

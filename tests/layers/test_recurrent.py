@@ -12,7 +12,7 @@ from rows.recurrent import ragged
 from solver_kit import weights, write_solver
 
 from minicaffe import log
-from minicaffe.errors import ShapeError
+from minicaffe.errors import FormatError, ShapeError
 from minicaffe.layers.base import TEST
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.text import parse_text
@@ -241,6 +241,29 @@ def test_a_state_of_another_length_is_refused(rng, kind):
     assert (caught.value.layer, caught.value.field) == ("the_layer", "recurrent_param.num_output")
 
 
+@types
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (None, "is not in it"),
+        ({}, "is damaged"),
+        ({"data": "AAAA"}, "is damaged"),
+        ({"dtype": "number"}, "is damaged"),
+        ({"shape": [N, D]}, "is damaged .*shape"),
+    ],
+)
+def test_a_damaged_state_is_refused_and_changes_nothing(rng, kind, wrong, words):
+    run = run_layer(prototxt(kind), *sequences(rng))
+    state, last = run.layer.state(), ["h", "c"][STATES[kind] - 1]
+    fresh = make_layer(prototxt(kind), *sequences(rng)).layer.state()
+    intact = {name: text for name, text in fresh.items() if name != last}
+    other = intact if wrong is None else {**intact, last: {**fresh[last], **wrong} if wrong else {}}
+    place = rf'layer "the_layer" \({kind}\): cannot go on from the snapshot: the state {last} {words}'
+    with pytest.raises(FormatError, match=place):
+        run.layer.restore(other)
+    assert run.layer.state() == state
+
+
 LEARNER = """
 name: "learner"
 layer {{ name: "data" type: "DummyData" top: "x" top: "cont" top: "label"
@@ -303,7 +326,8 @@ def test_a_huge_state_is_refused_before_memory_is_taken(kind):
     inputs = "input_param { shape { dim: 4 dim: 3 dim: 5 } shape { dim: 4 dim: 3 } }"
     text = f'layer {{ name: "in" type: "Input" top: "x" top: "cont" {inputs} }}'
     layer = f'layer {{ {prototxt(kind, size=2_000_000_000)} bottom: "x" bottom: "cont" top: "y" }}'
-    with pytest.raises(ShapeError, match=rf'layer "the_layer" \({kind}\): blob size exceeds INT_MAX.*bytes'):
+    place = rf'layer "the_layer" \({kind}\): recurrent_param.num_output is 2000000000: .*bytes'
+    with pytest.raises(ShapeError, match=place):
         make_net(text + layer)
 
 
