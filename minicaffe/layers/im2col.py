@@ -43,7 +43,8 @@ class Im2colLayer(Layer):
         output = self.window.conv_output(image)
         check_output(self, self.window, image, output)
         check_columns(self, channels, self.window, image, output)
-        top[0].reshape(*shape[:axis], channels * self.window.taps, *output)
+        with self.blaming("convolution_param.kernel_size", list(self.window.kernel)):
+            top[0].reshape(*shape[:axis], channels * self.window.taps, *output)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y, workspace = bottom[0].data, top[0].data, self.workspace

@@ -8,7 +8,7 @@ import numpy as np
 
 from minicaffe import log
 from minicaffe.backend.random import generator
-from minicaffe.errors import DataError, FormatError, ParamError, ShapeError
+from minicaffe.errors import DataError, FormatError, ParamError
 from minicaffe.io.decode import path_text
 from minicaffe.io.image_list import ImageList
 from minicaffe.layers.base_prefetching_data import BasePrefetchingDataLayer, Batch
@@ -86,12 +86,9 @@ class ImageDataLayer(BasePrefetchingDataLayer):
             missing, given = ("new_width", "new_height") if height else ("new_height", "new_width")
             text = f"is 0 or not set, and {given} is {height or width}; set both, or neither"
             raise self.error(ParamError, text, f"image_data_param.{missing}")
-        try:
+        with self.blaming("image_data_param.new_height", f"{height}, and new_width {width}"):
             # Takes no memory.
             self.new_blob((3 if self.param.is_color else 1, height, width))
-        except ShapeError as error:
-            text = f"is {height}, and new_width {width}: {error}"
-            raise self.error(ShapeError, text, "image_data_param.new_height") from None
 
     def _skip(self) -> int:
         """The index of the first line to be used in the order of the first epoch."""

@@ -11,6 +11,8 @@ from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.parameter_gradient import add_product, add_sum
 from minicaffe.layers.registry import register
 
+OUTPUTS = "inner_product_param.num_output"
+
 
 @register("InnerProduct")
 class InnerProductLayer(Layer):
@@ -21,7 +23,8 @@ class InnerProductLayer(Layer):
     bottom[0]: x, read as (M, K): M rows, the axes before `axis`; K inputs, the axes from it on.
     top[0]: y, the axes of x before `axis`, then O.
     blobs: w (O, K), or (K, O) with transpose; b (O) if bias_term.
-    inner_product_param: num_output (O); axis (1); transpose (false); bias_term (true); weight_filler, bias_filler.
+    inner_product_param: num_output (O, 1 or more); axis (1; negative ones count from the end); transpose (false);
+    bias_term (true); weight_filler, bias_filler (0).
     Source: Caffe's inner_product_layer.cpp.
     """
 
@@ -33,12 +36,13 @@ class InnerProductLayer(Layer):
         self.num_output, self.transpose = param.num_output, param.transpose
         if not self.num_output:
             text = "is 0 or absent, must be 1 or more: how many values a row of the top has"
-            raise self.error(ParamError, text, "inner_product_param.num_output")
+            raise self.error(ParamError, text, OUTPUTS)
         self.inputs = bottom[0].count_between(self.find_axis(bottom[0]))
         shape = (self.inputs, self.num_output) if self.transpose else (self.num_output, self.inputs)
-        self.add_parameter(shape, param.weight_filler, "inner_product_param.weight_filler")
-        if param.bias_term:
-            self.add_parameter((self.num_output,), param.bias_filler, "inner_product_param.bias_filler")
+        with self.blaming(OUTPUTS, self.num_output):
+            self.add_parameter(shape, param.weight_filler, "inner_product_param.weight_filler")
+            if param.bias_term:
+                self.add_parameter((self.num_output,), param.bias_filler, "inner_product_param.bias_filler")
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
@@ -47,7 +51,8 @@ class InnerProductLayer(Layer):
         if inputs != self.inputs:
             text = f"bottom[0] has the shape {shape_text(shape)}: {inputs} inputs a row, must be {self.inputs} as the"
             raise self.error(ShapeError, f"{text} weights have")
-        top[0].reshape(*shape[: self.first_axis], self.num_output)
+        with self.blaming(OUTPUTS, self.num_output):
+            top[0].reshape(*shape[: self.first_axis], self.num_output)
 
     def find_axis(self, x: Blob) -> int:
         return self.axis(x, self.layer_param.inner_product_param.axis, "inner_product_param.axis")

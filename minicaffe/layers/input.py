@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minicaffe.blob import Blob
-from minicaffe.errors import ParamError, ShapeError
+from minicaffe.errors import ParamError
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
 
@@ -43,7 +43,5 @@ class InputLayer(Layer):
 
 def shape_as_told(layer: Layer, blob: Blob, dims: Sequence[int], field: str) -> None:
     """Reshape a top to sizes out of the prototxt, which may be impossible."""
-    try:
+    with layer.blaming(field, " ".join(map(str, dims))):
         blob.reshape(*dims)
-    except ShapeError as error:
-        raise layer.error(ShapeError, f"is {' '.join(map(str, dims))}: {error}", field) from None

@@ -30,10 +30,10 @@ class ReshapeLayer(AliasLayer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         self.sizes = list(self.layer_param.reshape_param.shape.dim)
         if self.sizes.count(-1) > 1:
-            text = f"{self.told} holds -1 {self.sizes.count(-1)} times: multiple -1 dims, at most one can be inferred"
-            raise self.error(ParamError, text, SHAPE)
+            text = f"is {self.told}: holds -1 {self.sizes.count(-1)} times: multiple -1 dims"
+            raise self.error(ParamError, f"{text}, at most one can be inferred", SHAPE)
         if any(size < -1 for size in self.sizes):
-            text = f"{self.told} holds {min(self.sizes)}: a size is 0 (copied), -1 (inferred), or 1 and more"
+            text = f"is {self.told}: holds {min(self.sizes)}: a size is 0 (copied), -1 (inferred), or 1 and more"
             raise self.error(ParamError, text, SHAPE)
         super().setup(bottom, top)
 
@@ -43,14 +43,15 @@ class ReshapeLayer(AliasLayer):
         new = self.new_sizes(x, start, end)
         shape = (*x.shape[:start], *new, *x.shape[end:])
         if math.prod(shape) != x.count:
-            text = f"{self.told} makes {shape_text(shape)} of the bottom {shape_text(x.shape)}"
+            text = f"is {self.told}: makes {shape_text(shape)} of the bottom {shape_text(x.shape)}"
             raise self.error(ShapeError, f"{text}: output count must match input count", SHAPE)
-        self.alias.reshape(x, top[0], shape)
+        with self.blaming(SHAPE, self.told):
+            self.alias.reshape(x, top[0], shape)
 
     @property
     def told(self) -> str:
-        """The shape as the prototxt says it, to begin an error with."""
-        return f"is {' '.join(map(str, self.sizes))}:" if self.sizes else "is empty:"
+        """The shape as the prototxt says it."""
+        return " ".join(map(str, self.sizes)) or "empty"
 
     def replaced_axes(self, x: Blob) -> tuple[int, int]:
         """The first axis of x that is replaced, and the first behind those."""
@@ -74,7 +75,7 @@ class ReshapeLayer(AliasLayer):
         for place, size in enumerate(new):
             if size == 0:
                 if start + place >= x.num_axes:
-                    text = f"{self.told} holds a 0 at place {place}, but there is no axis {start + place} to copy"
+                    text = f"is {self.told}: holds a 0 at place {place}, but there is no axis {start + place} to copy"
                     raise self.error(ShapeError, f"{text} in the bottom {shape_text(x.shape)}", SHAPE)
                 new[place] = x.shape[start + place]
         if -1 in new:
@@ -91,8 +92,8 @@ class ReshapeLayer(AliasLayer):
         given = math.prod(size for size in self.sizes if size > 0)
         given *= math.prod(x.shape[axis] for axis in copied if axis >= end)
         if not given or have % given:
-            text = f"{self.told} has -1 for {have} / {given}: bottom count must be divisible by the product of the"
+            text = f"is {self.told}: has -1 for {have} / {given}: bottom count must be divisible by the product of the"
             raise self.error(ShapeError, f"{text} specified dimensions; the bottom is {shape_text(x.shape)}", SHAPE)
         if have // given > MAX_COUNT:
-            raise self.error(ShapeError, f"{self.told} has -1 for {have // given}, more than {MAX_COUNT}", SHAPE)
+            raise self.error(ShapeError, f"is {self.told}: has -1 for {have // given}, more than {MAX_COUNT}", SHAPE)
         return have // given

@@ -17,7 +17,7 @@ class TileLayer(Layer):
         y[.., t * D + d, ..] = x[.., d, ..]          dx = sum of dy over the copies t
 
     bottom[0]: x, D long along `axis`.  top[0]: y, tiles * D long there, else the shape of x.
-    tile_param: tiles (required, 1 or more); axis (default 1).
+    tile_param: tiles (required, 1 or more); axis (default 1; negative ones count from the end).
     Source: Caffe's tile_layer.cpp.
     """
 
@@ -34,7 +34,8 @@ class TileLayer(Layer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
         self.tiled = self.axis(bottom[0], self.layer_param.tile_param.axis, "tile_param.axis")
-        top[0].reshape(*shape[: self.tiled], self.tiles * shape[self.tiled], *shape[self.tiled + 1 :])
+        with self.blaming("tile_param.tiles", self.tiles):
+            top[0].reshape(*shape[: self.tiled], self.tiles * shape[self.tiled], *shape[self.tiled + 1 :])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].data

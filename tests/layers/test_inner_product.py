@@ -105,6 +105,31 @@ def test_no_outputs(settings):
     check_rejected(prototxt(settings), [SHAPE], ParamError, "inner_product_param.num_output", "is 0")
 
 
+@pytest.mark.parametrize(
+    "settings, shape, size",
+    [
+        ("", SHAPE, "480000000000 bytes"),
+        ("transpose: true", SHAPE, "480000000000 bytes"),
+        ("axis: 3", (2, 3, 4, 1), "192000000000 bytes"),
+    ],
+)
+def test_more_outputs_than_any_blob_holds(settings, shape, size):
+    """Too large are the weights, or the top alone; no memory is taken before that is known."""
+    text = prototxt(f"num_output: 2000000000 {settings}")
+    words = "is 2000000000", size, "at most 2147483647 values"
+    check_rejected(text, [shape], ShapeError, "inner_product_param.num_output", *words)
+
+
+def test_a_batch_too_large_for_the_outputs():
+    def grow(run):
+        run.bottom[0].reshape(30_000, 1)
+        run.forward()
+
+    words = "is 100000", "30000 100000", "12000000000 bytes"
+    text = prototxt("num_output: 100000")
+    check_rejected(text, [(1, 1)], ShapeError, "inner_product_param.num_output", *words, act=grow)
+
+
 @pytest.mark.parametrize("axis", [4, -5])
 def test_an_axis_that_is_not_there(axis):
     text = prototxt(f"num_output: 2 axis: {axis}")

@@ -1,8 +1,7 @@
 """Tile: which way the copies lie."""
 
 import numpy as np
-import pytest
-from harness import make_layer, run_layer
+from harness import check_rejected, run_layer
 from numpy.testing import assert_array_equal
 
 from minicaffe.errors import ShapeError
@@ -22,5 +21,6 @@ def test_an_empty_axis(backend, order):
 
 
 def test_too_many_tiles_for_any_memory():
-    with pytest.raises(ShapeError, match="480000000000 bytes"):
-        make_layer('type: "Tile" tile_param { tiles: 1000000000 }', (2, 3, 4, 5))
+    words = "is 1000000000", "480000000000 bytes", "at most 2147483647 values"
+    text = 'type: "Tile" tile_param { tiles: 1000000000 }'
+    check_rejected(text, [(2, 3, 4, 5)], ShapeError, "tile_param.tiles", *words)

@@ -89,6 +89,9 @@ ROWS = {
         inner_product,
         refused=(
             refused("", ParamError, "inner_product_param.num_output", "is 0 or absent"),
+            refused(
+                ip("num_output: 2000000000"), ShapeError, "inner_product_param.num_output", "is 2000000000", "bytes"
+            ),
             refused(ip("num_output: 2 axis: 4"), ShapeError, "inner_product_param.axis", "is 4"),
             refused(ip("num_output: 2"), ShapeError, "", "61 inputs a row", "must be 60", act=change_inputs),
         ),

@@ -269,6 +269,9 @@ def im2col_refusals():
     yield from beyond_the_image()
     for axis in (3, -1):
         yield refused(f"axis: {axis}", ShapeError, f"{P}axis", f"is {axis}", "spatial axes")
+    # Each picture is small enough, but there are many.
+    many = [(3000, 1, 64, 64)]
+    yield refused("kernel_size: 32", ShapeError, f"{P}kernel_size", "is [32, 32]", "bytes", bottoms=many)
     yield refused("kernel_size: 2", GraphError, "", "1 bottom", "it has 2", bottoms=[BOTTOM, BOTTOM])
 
 
