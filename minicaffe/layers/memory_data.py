@@ -9,11 +9,10 @@ import numpy as np
 
 from minicaffe import log
 from minicaffe.backend.layout import C_ORDER
-from minicaffe.blob import DATA, Blob
-from minicaffe.errors import DataError, FormatError, ParamError, ShapeError
+from minicaffe.blob import DATA, Blob, shape_text
+from minicaffe.errors import DataError, ParamError, ShapeError
 from minicaffe.io.data_transformer import DataTransformer
 from minicaffe.layers.base import Blobs, Layer
-from minicaffe.layers.input import shape_as_told
 from minicaffe.layers.registry import register
 
 _SIZES = ("batch_size", "channels", "height", "width")
@@ -52,7 +51,9 @@ class MemoryDataLayer(Layer):
         self.transformer = DataTransformer(
             self.layer_param.transform_param, self.phase, self.context.seed, self.name, self.error
         )
-        shape_as_told(self, top[0], (self.batch_size, *self.item_shape), "memory_data_param.batch_size")
+        told = f"{self.batch_size}, for items {shape_text(self.item_shape)}"
+        with self.blaming("memory_data_param.batch_size", told):
+            top[0].reshape(self.batch_size, *self.item_shape)
         top[1].reshape(self.batch_size)
         self.data: np.ndarray | None = None
         self.labels: np.ndarray | None = None
@@ -140,10 +141,7 @@ class MemoryDataLayer(Layer):
 
     def restore(self, state: dict) -> None:
         """Go on where `state` was taken, in the arrays that are there; where none are, others begin at their first."""
-        numbers: list[Any] = [state.get("position"), state.get("items")]
-        if not all(isinstance(number, int) and number >= 0 for number in numbers):
-            raise self.error(FormatError, f"cannot go on from the snapshot: {state} is no place in arrays")
-        position, items = numbers
+        position, items = (self.count_in(state, name) for name in ("position", "items"))
         if self.data is None:
             position = 0
         elif position >= len(self.data):

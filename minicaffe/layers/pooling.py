@@ -32,7 +32,9 @@ class PoolingLayer(Layer):
     top[1], with MAX alone: the winner's place in its plane, h * W + w; -1 where there is none.
 
     pooling_param: pool (MAX), kernel_size or kernel_h and kernel_w, stride (1) and pad (0), in pixels, or both of
-    their _h and _w; global_pooling: the window is the image; round_mode. engine changes nothing here.
+    their _h and _w; global_pooling (false): the window is the image; round_mode. engine changes nothing here.
+
+    Its state: forward_count, how many TRAIN passes with STOCHASTIC there were, on which the next draw depends.
     Source: Caffe's pooling_layer.cpp; stochastic: Zeiler & Fergus, ICLR 2013, arXiv:1301.3557.
     """
 
@@ -64,8 +66,10 @@ class PoolingLayer(Layer):
         self.window = self.fixed_window or self.global_window(image)
         output = self.window.pool_output(image, self.layer_param.pooling_param.round_mode == 1)
         self.check_output(image, output)
-        for blob in top:
-            blob.reshape(*shape[:2], *output)
+        # Only padding can make a top larger than its bottom.
+        with self.blaming(f"pooling_param.{given_as(self, 'pad', 'pad')[0]}", by(self.window.pad)):
+            for blob in top:
+                blob.reshape(*shape[:2], *output)
 
     def global_window(self, image: Sizes) -> Window:
         if 0 in image:
@@ -149,7 +153,7 @@ class PoolingLayer(Layer):
         return {"forward_count": self.forward_count}
 
     def restore(self, state: dict) -> None:
-        self.forward_count = int(state["forward_count"])
+        self.forward_count = self.count_in(state, "forward_count")
 
 
 def by(sizes: Sizes) -> str:

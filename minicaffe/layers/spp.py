@@ -40,6 +40,8 @@ class SPPLayer(Layer):
     bottom[0]: x (N, C, H, W).  top[0]: (N, C (4^L - 1) / 3) for L levels, one level behind the other, inside a level
     channel by channel; with L = 1, as in Caffe, (N, C, 1, 1).
     spp_param: pyramid_height (L, 1 or more); pool: MAX (default), AVE or STOCHASTIC. engine changes nothing here.
+
+    Its state: forward_count, how many passes there were, on which a STOCHASTIC draw depends.
     Source: Caffe's spp_layer.cpp; He et al., ECCV 2014, arXiv:1406.4729.
     """
 
@@ -71,7 +73,8 @@ class SPPLayer(Layer):
             values = level.pooled.count_between(1)
             level.place = slice(start, start + values)
             start += values
-        top[0].reshape(*(self.levels[0].pooled.shape if self.height == 1 else (x.shape[0], start)))
+        with self.blaming(HEIGHT, self.height):
+            top[0].reshape(*(self.levels[0].pooled.shape if self.height == 1 else (x.shape[0], start)))
 
     def make_levels(self, x: Blob) -> list[Level]:
         """The levels for images of this size. Raises ShapeError for the first that Pooling refuses."""
@@ -124,4 +127,4 @@ class SPPLayer(Layer):
         return {"forward_count": self.forward_count}
 
     def restore(self, state: dict) -> None:
-        self.forward_count = int(state["forward_count"])
+        self.forward_count = self.count_in(state, "forward_count")

@@ -348,9 +348,10 @@ def test_arrays_that_come_later_begin_at_their_first():
 @pytest.mark.parametrize(
     "state, kind, words",
     [
-        ({}, FormatError, "{} is no place"),
-        ({"position": -2, "items": 0}, FormatError, "-2"),
-        ({"position": 0, "items": "1"}, FormatError, "'1'"),
+        ({}, FormatError, "has no position .* begin a new run"),
+        ({"position": -2, "items": 0}, FormatError, "position is -2, must be"),
+        ({"position": 0}, FormatError, "has no items"),
+        ({"position": 0, "items": "1"}, FormatError, "items is '1'"),
         ({"position": 6, "items": 0}, DataError, "holds 6 items, .* more than 6"),
     ],
 )

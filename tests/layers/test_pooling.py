@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings, strategies as st
 from kernel_cases import POOLED_SIZES
 from numpy.testing import assert_allclose, assert_array_equal
 
-from minicaffe.errors import DataError, GraphError, ParamError, ShapeError
+from minicaffe.errors import DataError, FormatError, GraphError, ParamError, ShapeError
 from minicaffe.layers.base import TEST
 
 SHAPE = (2, 3, 4, 5)
@@ -338,6 +338,21 @@ def test_stochastic_draws_depend_on_the_count_alone(backend, rng):
     fresh.layer.restore({"forward_count": 2})
     assert_array_equal(fresh.forward().top[0].data, draws[0][2])
     assert fresh.layer.state() == {"forward_count": 3}
+
+
+@pytest.mark.parametrize(
+    "state, words",
+    [
+        ({}, "it has no forward_count"),
+        ({"forward_count": -1}, "its forward_count is -1"),
+        ({"forward_count": "2"}, "its forward_count is '2'"),
+    ],
+)
+def test_a_state_that_is_none(state, words):
+    layer = make_layer(STOCHASTIC, SHAPE).layer
+    with pytest.raises(FormatError, match=rf'layer "the_layer" \(Pooling\): cannot go on from the snapshot: {words}'):
+        layer.restore(state)
+    assert layer.state() == {"forward_count": 0}
 
 
 def test_stochastic_has_no_gradient_before_a_training_pass(backend):

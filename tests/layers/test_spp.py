@@ -5,6 +5,7 @@ import pytest
 from harness import make_layer, run_layer
 from numpy.testing import assert_array_equal
 
+from minicaffe.errors import FormatError
 from minicaffe.layers.base import TEST
 
 
@@ -55,6 +56,15 @@ def test_stochastic_draws_anew_and_goes_on_where_it_was(backend, order):
     run.layer.restore(state)
     assert_array_equal(run.forward().top[0].data, second)
     assert np.isin(second[0, 0], x[0, 0])
+
+
+@pytest.mark.parametrize(
+    "state, words", [({}, "it has no forward_count"), ({"forward_count": -1}, "its forward_count is -1")]
+)
+def test_a_state_that_is_none(state, words):
+    run = make_layer(spp(2), (2, 3, 8, 8))
+    with pytest.raises(FormatError, match=rf'layer "the_layer" \(SPP\): cannot go on from the snapshot: {words}'):
+        run.layer.restore(state)
 
 
 def test_stochastic_in_the_test_phase_is_a_weighted_mean(order):

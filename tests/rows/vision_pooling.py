@@ -115,6 +115,8 @@ def pooling_refusals():
         yield no("kernel_size: 2", "", str(shape[-1]), "4 axes", kind=ShapeError, bottoms=[shape])
     yield no("kernel_size: 9", f"{name}kernel_size", "is 9", "4 x 5", "-4 x -3", kind=ShapeError)
     yield no("kernel_h: 4 kernel_w: 8", f"{name}kernel_w", "is 8", "1 x -2", kind=ShapeError)
+    tall = "kernel_h: 2000000 kernel_w: 1 pad_h: 1999999 pad_w: 0"
+    yield no(tall, f"{name}pad_h", "is 1999999 x 0", "bytes", kind=ShapeError, bottoms=[(2, 3, 4, 5000)])
     yield no("global_pooling: true", f"{name}global_pooling", "0 x 3", kind=ShapeError, bottoms=[(1, 1, 0, 3)])
     yield no("kernel_size: 2", "", "at most 2 top", kind=GraphError, tops=3)
 
