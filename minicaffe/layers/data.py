@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from minicaffe import log
-from minicaffe.errors import DataError
+from minicaffe.errors import DataError, FormatError
 from minicaffe.io.database import open_database
 from minicaffe.io.datum import DatumBatch
 from minicaffe.layers.base_prefetching_data import BasePrefetchingDataLayer, Batch
@@ -57,19 +58,29 @@ class DataLayer(BasePrefetchingDataLayer):
     def seek(self, state: dict) -> None:
         """Behind the record that was used last, which must be there as it was."""
         self._items, epoch, index = (self.count_in(state, name) for name in self.start)
+        key = self._key_in(state) if index else b""
         with self.placed():
             if not index:
                 self._cursor.seek(0, epoch)
                 return
             try:
-                self._cursor.seek(index - 1, epoch, bytes.fromhex(str(state.get("key", ""))))
+                self._cursor.seek(index - 1, epoch, key)
                 if zlib.crc32(self._cursor.read(1)[0]) != state.get("crc32"):
                     raise DataError(
                         f"the record under {self._cursor.keys[0]!r} is another one", file=self.database.path
                     )
-            except (DataError, ValueError) as error:
+            except DataError as error:
                 text = f"{error}; give the database that was read when the snapshot was taken, or begin a new run with"
                 raise DataError(f"{text} the snapshot's weights") from error
+
+    def _key_in(self, state: dict) -> bytes:
+        """The key of the record used last; a state has it in hexadecimal."""
+        key: Any = state.get("key")
+        try:
+            return bytes.fromhex(key)
+        except (TypeError, ValueError):
+            text = f"cannot go on from the snapshot: its key is {key!r}, must be that of a record, in hexadecimal"
+            raise self.error(FormatError, f"{text}; begin a new run with its weights") from None
 
     def fill(self, batch: Batch) -> dict:
         cursor, epoch = self._cursor, self._cursor.epoch

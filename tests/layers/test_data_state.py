@@ -114,10 +114,20 @@ def test_records_added_later_do_no_harm(layer, tmp_path, kind, images):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"items": None}, {"epoch": -1}, {"index": "2"}, {"items": 1.5}, {"key": "zz"}, {"key": 3}, {"crc32": 1}]
+    "wrong",
+    [
+        {"items": None},
+        {"epoch": -1},
+        {"index": "2"},
+        {"items": 1.5},
+        {"key": "zz"},
+        {"key": 3},
+        {"crc32": 1},
+        {"key": None},
+    ],
 )
 def test_a_state_that_cannot_be(layer, db, wrong):
     run = layer(db).forward()
-    with pytest.raises(MinicaffeError, match=r'layer "the_layer" \(Data\): .*(snapshot|non-hexadecimal)') as caught:
+    with pytest.raises(MinicaffeError, match=r'layer "the_layer" \(Data\): .*snapshot') as caught:
         run.layer.restore({**run.layer.state(), **wrong})
-    assert type(caught.value) is (DataError if {"key", "crc32"} & set(wrong) else FormatError)
+    assert type(caught.value) is (DataError if "crc32" in wrong else FormatError)
