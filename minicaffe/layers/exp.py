@@ -58,4 +58,7 @@ def log_of_base(layer: Layer, base: float, field: str) -> float:
 
 def float_exp(exponent: float) -> float:
     """e^exponent, infinite where it is too large for a float, as in C."""
-    return math.exp(exponent) if exponent < 709 else math.inf
+    try:
+        return math.exp(exponent)
+    except OverflowError:
+        return math.inf
