@@ -38,6 +38,7 @@ Blobs = Sequence[Blob]
 class Context:
     """What a layer gets from its net.
 
+    backend, dtype: where its arrays lie, and of what type.  workspace: the scratch that its layers take turns with.
     phase: TRAIN or TEST, for layers that do not say.  seed: of all random numbers (backend/random.py).
     layout: the memory order of blobs that layers make for themselves.
     """
