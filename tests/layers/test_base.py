@@ -327,8 +327,8 @@ def test_errors_say_where():
 
 
 TOO_LARGE = {
-    'type: "Convolution" convolution_param { num_output: 2000000000 kernel_size: 3 }': (
-        ("is 2000000000 with kernel_size [3, 3]: ", "216000000000 bytes"),
+    'type: "Convolution" convolution_param { num_output: 7 kernel_size: 20000 }': (
+        ("is 7 with kernel_size [20000, 20000]: ", "33600000000 bytes"),
         [(2, 3, 4, 5)],
     ),
     'type: "Deconvolution" convolution_param { num_output: 4000000000 axis: 3 }': (

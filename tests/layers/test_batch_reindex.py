@@ -5,6 +5,8 @@ import pytest
 from harness import run_layer
 from numpy.testing import assert_array_equal
 
+from minicaffe.errors import DataError
+
 REINDEX = 'type: "BatchReindex"'
 
 
@@ -32,5 +34,5 @@ def test_numbers_that_a_layer_computed_are_looked_at_on_the_device(backend, rng)
     """They do not lie on the host then."""
     run = run_layer(REINDEX, rng.normal(size=(3, 2)), np.array([0, 2]))
     run.inner_bottom[1].data[...] = 9
-    with pytest.raises(Exception, match=r"bottom\[1\] holds 9 at position 0, must hold numbers between 0 and 2"):
+    with pytest.raises(DataError, match=r"bottom\[1\] holds 9 at position 0, must hold numbers between 0 and 2"):
         run.forward()

@@ -158,4 +158,4 @@ def test_absurd_sizes_are_refused_before_memory_is_taken(layer_type, settings, n
     with pytest.raises(ShapeError) as caught:
         make_net(inputs("x", shape=SHAPE) + layer("absurd", layer_type, "x", "y", settings))
     text = str(caught.value)
-    assert f'layer "absurd" ({layer_type})' in text and f" {4 * needed} bytes" in text
+    assert f'layer "absurd" ({layer_type}): convolution_param' in text and f" {4 * needed} bytes" in text

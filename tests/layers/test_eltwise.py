@@ -93,7 +93,7 @@ def test_a_product_in_place_has_the_right_gradient(backend, order, rng, stable, 
     check_gradient(text, *rng.uniform(0.5, 2, size=(count, *SHAPE)), in_place=True)
 
 
-def test_in_place_a_sum_and_a_maximum_lose_the_first_bottom_as_in_caffe(backend, order, rng, caplog, capfd):
+def test_in_place_a_sum_and_a_maximum_lose_the_first_bottom_as_in_caffe(backend, order, rng, capfd):
     xs = rng.normal(size=(3, *SHAPE)).astype(np.float32)
     run = run_layer(eltwise("coeff: [1, 2, 3]"), *xs, in_place=True)
     assert_allclose(run.top[0].data, 2 * xs[1] + 3 * xs[2], rtol=1e-5, atol=1e-6)
