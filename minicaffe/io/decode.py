@@ -81,9 +81,9 @@ def _with_opencv(data: bytes | memoryview, color: bool | None) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        raise DataError("is no image that OpenCV can read") from error
+        raise _no_image("OpenCV") from error
     if image is None:
-        raise DataError("is no image that OpenCV can read")
+        raise _no_image("OpenCV")
     if image.dtype != np.uint8:
         raise _too_deep(8 * image.dtype.itemsize)
     return image
@@ -101,7 +101,7 @@ def _with_pillow(data: bytes, color: bool | None) -> np.ndarray:
     # Its readers raise whatever a damaged file makes them stumble over: SyntaxError, struct.error, IndexError, ...
     except Exception as error:
         detail = "" if isinstance(error, UnidentifiedImageError) else f": {error}"
-        raise DataError(f"is no image that Pillow can read{detail}") from error
+        raise _no_image("Pillow", detail) from error
     png = data.startswith(_PNG)
     depth = data[_PNG_DEPTH] if png else {"I": 32, "F": 32}.get(image.mode, 16 if image.mode.startswith("I;16") else 8)
     if depth > 8 and (color is None or depth > 16):
@@ -141,6 +141,10 @@ def _gray(channels: np.ndarray, png: bool) -> np.ndarray:
         shift, weights, rounding = _PNG_GRAY_SHIFT, _PNG_GRAY_WEIGHTS, 0
     total = channels[..., :3].astype(np.uint32) @ np.array(weights, np.uint32)
     return ((total + rounding) >> shift).astype(np.uint8)[..., np.newaxis]
+
+
+def _no_image(reader: str, detail: str = "") -> DataError:
+    return DataError(f"is no image that {reader} can read{detail}; write it again, as JPEG or PNG, or leave it out")
 
 
 def _too_deep(bits: int) -> DataError:
