@@ -55,7 +55,8 @@ class ArgMaxLayer(Layer):
         if self.top_k > length:
             text = f"is {self.top_k}: top k must be less than or equal to the number of values, {length} along {what}"
             raise self.error(ParamError, text, "argmax_param.top_k")
-        top[0].reshape(*shape)
+        with self.blaming("argmax_param.top_k", self.top_k):
+            top[0].reshape(*shape)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         places, values = self.greatest(bottom[0].data) if self.top_k == 1 else self.several_greatest(bottom[0].data)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
-from harness import make_layer, run_layer
+from harness import check_rejected, make_layer, run_layer
 from numpy.testing import assert_array_equal
+
+from minicaffe.errors import ShapeError
 
 
 def argmax(settings):
@@ -31,6 +33,14 @@ def test_spot_value(backend):
 def test_shapes(backend, settings, shape, top):
     run = run_layer(argmax(settings), shape)
     assert run.top[0].shape == top and run.top[0].data.shape == top
+
+
+def test_places_and_values_together_may_be_too_many():
+    text, words = (
+        argmax("top_k: 600000000 out_max_val: true"),
+        ("is 600000000: ", "2 2 600000000 (2400000000)", "bytes"),
+    )
+    check_rejected(text, [(2, 600000000)], ShapeError, "argmax_param.top_k", *words)
 
 
 @pytest.mark.parametrize("k, places", [(1, [3]), (2, [3, 1]), (3, [3, 1, 4]), (6, [3, 1, 4, 2, 0, 5])])
