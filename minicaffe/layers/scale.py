@@ -72,8 +72,9 @@ class ScaleLayer(BroadcastOperandLayer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         if self.beta is not None and self.beta.shape != self.operand(bottom).shape:
-            text = f"bottom[1] has the shape {shape_text(bottom[1].shape)}, must keep that of the bias, blobs[0]"
-            raise self.error(ShapeError, f"{text}: {shape_text(self.beta.shape)}", "scale_param.bias_term")
+            text = f"is true: bottom[1] has the shape {shape_text(bottom[1].shape)}, must keep that"
+            text += f" of the bias, blobs[0]: {shape_text(self.beta.shape)}"
+            raise self.error(ShapeError, text, "scale_param.bias_term")
         if top[0] is bottom[0]:
             self.kept.reshape_like(bottom[0])
 

@@ -243,7 +243,13 @@ ROWS = {
         refused=(
             *operand_refusals("scale_param"),
             refused(
-                *("scale_param { bias_term: true }", "scale_param.bias_term", "3 4 (12)", "3 (3)"),
+                *(
+                    "scale_param { bias_term: true }",
+                    "scale_param.bias_term",
+                    "is true: bottom[1]",
+                    "3 4 (12)",
+                    "3 (3)",
+                ),
                 bottoms=[(2, 3, 4, 5), (3,)],
                 act=reshaped((2, 3, 4, 5), (3, 4)),
             ),
