@@ -91,14 +91,18 @@ class Team:
 
 
 def serve(work: queue.SimpleQueue) -> None:
-    """A helper's life: do what comes, say so. The result is noted before the caller is woken."""
-    while True:
-        watch(lambda: not work.empty())
-        function, parts, results, done = work.get()
-        results.append(attempt(function, parts))
-        done.put(None)
-        # Nothing of the call may live on while this thread waits for the next.
-        del function, parts, results, done
+    """A helper's life: do what comes, say so. The result is noted before the caller is woken.
+
+    NumPy's warnings are a thread's own setting: here they are off, as a layer has them off in the caller's thread.
+    """
+    with np.errstate(all="ignore"):
+        while True:
+            watch(lambda: not work.empty())
+            function, parts, results, done = work.get()
+            results.append(attempt(function, parts))
+            done.put(None)
+            # Nothing of the call may live on while this thread waits for the next.
+            del function, parts, results, done
 
 
 def watch(arrived: Callable[[], bool]) -> None:

@@ -161,3 +161,11 @@ def test_two_nets_in_two_threads_leave_blas_as_it_was():
     assert library.count == 1, "the other is still at work"
     threads.leave()
     assert library.count == 5
+
+
+def test_numpy_warns_of_nothing_in_a_helper():
+    """As in the caller's thread, where a layer has said so."""
+    settings = []
+    Team(2).run(lambda part: settings.append((threading.current_thread().name, np.geterr())), [0, 1])
+    helpers = [found for name, found in settings if name == "minicaffe kernel"]
+    assert helpers == [dict.fromkeys(("divide", "over", "under", "invalid"), "ignore")]
