@@ -87,8 +87,9 @@ class ImageDataLayer(BasePrefetchingDataLayer):
             text = f"is 0 or not set, and {given} is {height or width}; set both, or neither"
             raise self.error(ParamError, text, f"image_data_param.{missing}")
         with self.blaming("image_data_param.new_height", f"{height}, and new_width {width}"):
-            # Takes no memory.
-            self.new_blob((3 if self.param.is_color else 1, height, width))
+            # Takes no memory.  What is cropped is no larger than one image.
+            images = 1 if self.layer_param.transform_param.crop_size else self.param.batch_size
+            self.new_blob((images, 3 if self.param.is_color else 1, height, width))
 
     def _skip(self) -> int:
         """The index of the first line to be used in the order of the first epoch."""

@@ -194,6 +194,13 @@ ROWS = {
                 "set both, or neither",
             ),
             refusal(
+                image_data("batch_size: 1000 new_width: 12000 new_height: 12000"),
+                ShapeError,
+                "image_data_param.new_height",
+                "is 12000, and new_width 12000",
+                "1000 3 12000 12000",
+            ),
+            refusal(
                 image_data("new_width: 40000 new_height: 40000"),
                 ShapeError,
                 "image_data_param.new_height",
