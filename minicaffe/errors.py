@@ -72,7 +72,7 @@ class MinicaffeError(RuntimeError):
         place = ":".join(str(part) for part in (file, line, column) if part)
         layer_text = f'layer "{layer}"' if layer else ""
         if layer_type:
-            layer_text += f" ({layer_type})" if layer_text else f"a {layer_type} layer"
+            layer_text += f" ({layer_type})" if layer_text else f"layer of type {layer_type}"
         what = f"{field} {message}" if field else message
         super().__init__(": ".join(part for part in (place, layer_text, what) if part))
 

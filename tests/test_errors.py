@@ -30,7 +30,7 @@ KINDS = [
         ({"file": "net.prototxt", "line": 41, "column": 7}, "net.prototxt:41:7: is 0"),
         ({"layer": "pool1"}, 'layer "pool1": is 0'),
         ({"layer": "pool1", "layer_type": "Pooling"}, 'layer "pool1" (Pooling): is 0'),
-        ({"layer_type": "Pooling"}, "a Pooling layer: is 0"),
+        ({"layer_type": "Pooling"}, "layer of type Pooling: is 0"),
         (
             {
                 "file": "net.prototxt",

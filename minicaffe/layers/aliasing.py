@@ -27,8 +27,8 @@ class Alias:
     def reshape(self, bottom: Blob, top: Blob, shape: layout.Shape) -> None:
         """Give the top its shape (of the bottom's count) and its memory."""
         if top is bottom:
-            text = f"top[0] is the bottom itself: a {self.layer.type} layer does not allow in-place computation"
-            raise self.layer.error(GraphError, f"{text}, give the top a name of its own")
+            text = f"top[0] is the bottom itself: layers of type {self.layer.type} cannot run in place"
+            raise self.layer.error(GraphError, f"{text}; give the top a name of its own")
         # Where the top is a copy it lies here: a blob that has shared memory cannot take back its own.
         self.memory = self.memory or Blob(backend=top.backend, dtype=top.dtype, layout=top.layout)
         self.memory.reshape(*shape)

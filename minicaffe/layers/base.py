@@ -220,7 +220,7 @@ class Layer:
         if isinstance(error, MemoryError):
             text = f"needs more memory than there is ({error}): make the batch, the images or num_output smaller"
             return self.error(ShapeError, text)
-        return error if error.layer else self.error(type(error), str(error))
+        return error if error.layer or error.layer_type else self.error(type(error), str(error))
 
     @contextmanager
     def blaming(self, field: str, value: Any) -> Iterator[None]:
@@ -290,9 +290,11 @@ class Layer:
         """Raises GraphError where a bottom is flagged that can have no gradient."""
         for index, what in self.no_gradient.items():
             if index < len(propagate_down) and propagate_down[index]:
-                text = f"is true for bottom[{index}], {what}: it can have no gradient; say false for it"
-                advice = "and leave out force_backward, which overrules that"
-                raise self.error(GraphError, f"{text}, {advice}", "propagate_down")
+                text = (
+                    f"must be false for bottom[{index}], {what}: it can have no gradient, which a layer below asks for"
+                )
+                advice = "say false for it, and leave out force_backward, which overrules that"
+                raise self.error(GraphError, f"{text}; {advice}", "propagate_down")
         with self.quiet():
             self.backward(top, propagate_down, bottom)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from minicaffe.blob import DATA, shape_text
-from minicaffe.errors import MinicaffeError, ParamError, ShapeError
+from minicaffe.errors import ParamError, ShapeError
 from minicaffe.io.blobproto import read_binaryproto
 from minicaffe.layers.base import Blobs
 from minicaffe.layers.registry import register
 from minicaffe.layers.softmax_loss import SoftmaxWithLossLayer
+from minicaffe.layers.source import placing_source_errors
 
 SMALLEST_PROBABILITY = 1e-20
 
@@ -53,10 +54,8 @@ class InfogainLossLayer(SoftmaxWithLossLayer):
         if not param.HasField("source"):
             text = "is absent: name a .binaryproto file with the matrix, or give the matrix as a third bottom"
             raise self.error(ParamError, text, field)
-        try:
+        with placing_source_errors(self, field):
             stored = read_binaryproto(param.source)
-        except MinicaffeError as error:
-            raise self.error(type(error), str(error), field) from error
         matrix = self.new_blob(stored.shape)
         matrix.load(DATA, stored.data)
         return matrix

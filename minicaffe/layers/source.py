@@ -25,7 +25,7 @@ def placing_source_errors(layer: Layer, field: str, path: str = "") -> Iterator[
     try:
         yield
     except MinicaffeError as error:
-        if error.layer:
+        if error.layer or error.layer_type:
             raise
         text = f"cannot be used: {error}"
         if isinstance(error, FileError) and not os.path.isabs(path or error.file):

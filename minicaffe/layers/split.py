@@ -25,8 +25,8 @@ class SplitLayer(Layer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for index, blob in enumerate(top):
             if blob is bottom[0]:
-                text = f"top[{index}] is the bottom itself: a Split layer does not allow in-place computation"
-                raise self.error(GraphError, f"{text}, give the top a name of its own")
+                text = f"top[{index}] is the bottom itself: layers of type Split cannot run in place"
+                raise self.error(GraphError, f"{text}; give the top a name of its own")
             blob.reshape_like(bottom[0])
             blob.share_data(bottom[0])
 

@@ -106,7 +106,7 @@ def test_a_gradient_that_cannot_be_is_refused(monkeypatch, flags, refused):
         return
     with pytest.raises(GraphError) as caught:
         layer.run_backward(top, flags, bottom)
-    where = 'layer "r" (Recorder): propagate_down is true for bottom[1], the selector: it can have no gradient'
+    where = 'layer "r" (Recorder): propagate_down must be false for bottom[1], the selector: it can have no gradient'
     assert where in str(caught.value)
     assert "say false for it, and leave out force_backward" in str(caught.value) and "backward" not in layer.calls
 
@@ -382,6 +382,8 @@ def test_an_error_gets_a_place_if_it_has_none():
     assert type(bare) is ShapeError and str(bare) == 'layer "r" (Recorder): blob: is too large'
     placed = ParamError("is 0", layer="inner")
     assert layer.located(placed) is placed
+    unnamed = ParamError("is 0", layer_type="Recorder")
+    assert layer.located(unnamed) is unnamed
     memory = layer.located(MemoryError("Unable to allocate 8 GiB"))
     assert isinstance(memory, MinicaffeError)
     assert 'layer "r" (Recorder): needs more memory than there is (Unable to allocate 8 GiB)' in str(memory)

@@ -46,7 +46,7 @@ def test_tops_follow_when_the_bottom_grows(backend, order, rng):
 
 
 def test_in_place_is_refused():
-    check_rejected(SPLIT, [SHAPE], GraphError, "", "in-place", "top[0]", in_place=True, tops=2)
+    check_rejected(SPLIT, [SHAPE], GraphError, "", "in place", "top[0]", in_place=True, tops=2)
 
 
 def test_no_top():

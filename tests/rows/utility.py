@@ -121,7 +121,7 @@ def reshape_refusals():
     ]
     for text, *rest in told:
         yield refused(reshape(text), *rest)
-    yield refused(reshape(shape(0, -1)), GraphError, "", "top[0]", "in-place", in_place=True)
+    yield refused(reshape(shape(0, -1)), GraphError, "", "top[0]", "in place", in_place=True)
 
 
 ROWS = {
@@ -162,7 +162,7 @@ ROWS = {
             refused("flatten_param { axis: 4 }", ShapeError, "flatten_param.axis", "is 4"),
             refused("flatten_param { end_axis: -5 }", ShapeError, "flatten_param.end_axis", "is -5"),
             refused("flatten_param { axis: 3 end_axis: 1 }", ParamError, "flatten_param.axis", "is 3", "end_axis 1"),
-            refused("", GraphError, "", "top[0]", "in-place", in_place=True),
+            refused("", GraphError, "", "top[0]", "in place", in_place=True),
             refused("", ShapeError, "flatten_param.axis", "is 1", bottoms=[(4,)]),
         ),
     ),
@@ -248,7 +248,7 @@ ROWS = {
         (tops(2), tops(1), tops(4)),
         lambda param, bottoms, blobs: [bottoms[0]] * len(param.top),
         refused=(
-            refused("", GraphError, "", "top[0]", "in-place", in_place=True, tops=2),
+            refused("", GraphError, "", "top[0]", "in place", in_place=True, tops=2),
             refused("", GraphError, "", "at least 1 top", tops=0),
             refused("", GraphError, "", "takes 1 bottom", bottoms=[BOTTOM, BOTTOM]),
         ),
