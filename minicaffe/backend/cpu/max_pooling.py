@@ -120,29 +120,35 @@ def max_pool_backward(dy: np.ndarray, winner: np.ndarray, window: Window, dx: np
     bits = np.dtype(f"i{dy.itemsize}")
     mine = workspace.like(dy, "kernel:mine", np.int8)
     mask = workspace.like(dy, "kernel:mask", bits)
-    disjoint = all(k <= s for k, s in zip(window.kernel, window.stride, strict=True))
-    # Windows like tiles on a floor: every pixel is written, so none need be zeroed.
-    covers = (
-        window.kernel == window.stride
-        and not any(window.pad)
-        and all(k * o == i for k, o, i in zip(window.kernel, dy.shape[2:], dx.shape[2:], strict=True))
-    )
+    places = enumerate(np.ndindex(*window.kernel))
+    firsts = {tap for tap, place in places if all(i < s for i, s in zip(place, window.stride, strict=True))}
 
     def unpool(dx, dy, winner, mine, mask):
-        if not covers:
-            dx.fill(0)
-        for tap, into, gradient, won, is_mine, keep in taps(dx, window, dy, winner, mine, mask):
-            np.equal(won, won.dtype.type(tap + 1), out=is_mine.view(bool))
+        zero_what_is_only_added_to(dx, window, dy.shape[2:])
+        for tap, into, gradient, keep in taps(dx, window, dy, mask):
+            np.equal(winner, winner.dtype.type(tap + 1), out=mine.view(bool))
             # 1 becomes -1, which is all bits set, and stays so as it is widened.
-            np.negative(is_mine, out=is_mine)
-            np.copyto(keep, is_mine)
-            if disjoint:
+            np.negative(mine, out=mine)
+            np.copyto(mask, mine)
+            if tap in firsts:
                 np.bitwise_and(gradient.view(bits), keep, out=into.view(bits))
             else:
                 np.bitwise_and(gradient.view(bits), keep, out=keep)
                 np.add(into, keep.view(dy.dtype), out=into)
 
     by_channels(unpool, dx, dy, winner, mine, mask)
+
+
+def zero_what_is_only_added_to(dx: np.ndarray, window: Window, output: tuple[int, ...]) -> None:
+    """A window's first taps, up to the stride, are no other window's first: they write, and the later ones add.
+
+    Left over are the pixels behind the last window's first taps, and where windows are apart those between them.
+    """
+    if any(k < s for k, s in zip(window.kernel, window.stride, strict=True)):
+        dx.fill(0)
+        return
+    for axis, (count, step, pad) in enumerate(zip(output, window.stride, window.pad, strict=True), start=2):
+        dx[(slice(None),) * axis + (slice(max(0, count * step - pad), None),)] = 0
 
 
 def scatter(dy: np.ndarray, winner: np.ndarray, window: Window, dx: np.ndarray) -> None:
