@@ -10,9 +10,8 @@ import numpy as np
 from minicaffe.backend import layout
 from minicaffe.backend.cpu.boxes import boxes
 from minicaffe.backend.cpu.plan import merged
-from minicaffe.backend.cpu.reduce import box_sums
 from minicaffe.backend.cpu.row_buffers import row_to_buffer, set_buffers
-from minicaffe.backend.cpu.small_products import row_dots
+from minicaffe.backend.cpu.small_products import row_dots, row_sums
 from minicaffe.backend.cpu.team import SMALLEST_SHARED_WORK, TEAM, deal
 from minicaffe.backend.workspace import Workspace
 
@@ -31,13 +30,13 @@ def softmax_forward(x: np.ndarray, axis: int, y: np.ndarray, workspace: Workspac
         line, powers = line_of(thread, axis, x, workspace), whole(thread, y, workspace, unless=[x])
         with np.errstate(all="ignore"):
             np.exp(x, out=powers)
-            line[...] = box_sums(powers, (axis,), x.shape)
+            sum_along(powers, axis, out=line)
             set_buffers(row_to_buffer((x, line)))
             if not (line.min() >= 1 and line.max() < np.inf):
                 np.max(x, axis=axis, keepdims=True, out=line)
                 np.subtract(x, line, out=powers)
                 np.exp(powers, out=powers)
-                line[...] = box_sums(powers, (axis,), x.shape)
+                sum_along(powers, axis, out=line)
             np.divide(powers, line, out=y)
 
     by_boxes(normalize, axis, x, y)
@@ -53,6 +52,14 @@ def softmax_backward(y: np.ndarray, dy: np.ndarray, axis: int, dx: np.ndarray, w
         np.multiply(slopes, y, out=dx)
 
     by_boxes(differentiate, axis, y, dy, dx)
+
+
+def sum_along(values: np.ndarray, axis: int, out: np.ndarray) -> None:
+    """out = the sum along the axis, which stays as 1."""
+    if axis == values.ndim - 1:
+        out[..., 0] = row_sums(values)
+    else:
+        np.add.reduce(values, axis=axis, out=out, keepdims=True)
 
 
 def sum_products(a: np.ndarray, b: np.ndarray, axis: int, out: np.ndarray) -> None:
