@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from minicaffe import backend, log
 from minicaffe.backend.gpu.device import device_count, import_cupy, open_gpu
-from minicaffe.cli.flags import names
 from minicaffe.errors import ParamError
+from minicaffe.tools.flags import names
 
 NO_GPU = ("none", "cpu")
 

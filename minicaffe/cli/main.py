@@ -10,11 +10,28 @@ from minicaffe.proto.hints import nearest
 from minicaffe.tools.command import run_command
 from minicaffe.version import __version__
 
-# A module each in minicaffe.cli, with main(argv) -> exit status; its first line of help.
-COMMANDS = {
+# Each is a module of that name, in minicaffe.cli or minicaffe.tools, with main(argv) -> exit status; here its help.
+CAFFES = {
     "train": "train or go on training a net",
     "test": "score a trained net",
+    "time": "time a net, layer by layer",
+    "device_query": "describe the GPUs",
 }
+TOOLS = {
+    "convert_imageset": "make a database of image files that a list names",
+    "convert_mnist_data": "make a database of MNIST's digits",
+    "convert_cifar_data": "make databases of CIFAR-10's pictures",
+    "compute_image_mean": "average the images of a database",
+    "extract_features": "write what blobs hold for each item into databases",
+    "upgrade_net_proto_text": "bring an old net definition to today's form",
+    "upgrade_net_proto_binary": "bring old weights to today's form",
+    "upgrade_solver_proto_text": "bring an old solver definition to today's form",
+    "summary": "list a net's layers, shapes, parameters and work",
+    "draw_net": "draw a net",
+    "parse_log": "turn a training log into tables",
+    "plot_log": "draw learning curves from training logs",
+}
+COMMANDS = CAFFES | TOOLS
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,9 +47,10 @@ def dispatch(argv: list[str]) -> int:
         return 0
     if command not in COMMANDS:
         near = nearest(command, COMMANDS)
-        hint = f"; do you mean {near}?" if near else ""
-        raise ParamError(f"Unknown command: {command} (commands: {', '.join(sorted(COMMANDS))}){hint}")
-    return importlib.import_module(f"minicaffe.cli.{command}").main(rest)
+        hint = f"do you mean {near}? " if near else ""
+        raise ParamError(f"Unknown command: {command}; {hint}minicaffe -help lists all commands")
+    package = "cli" if command in CAFFES else "tools"
+    return importlib.import_module(f"minicaffe.{package}.{command}").main(rest)
 
 
 def split(argv: list[str]) -> tuple[str, list[str]]:
@@ -49,5 +67,8 @@ def split(argv: list[str]) -> tuple[str, list[str]]:
 
 
 def usage() -> str:
-    lines = [f"  {name:15} {text}" for name, text in COMMANDS.items()]
-    return "\n".join(["usage: minicaffe <command> [flags]", "", "commands:", *lines, "", "minicaffe <command> -help"])
+    """All commands, with what each is for."""
+    width = max(map(len, COMMANDS))
+    caffes, tools = ([f"  {name:{width}}  {text}" for name, text in table.items()] for table in (CAFFES, TOOLS))
+    lines = ["usage: minicaffe <command> [flags]", "", "commands:", *caffes, "", "tools:", *tools, ""]
+    return "\n".join([*lines, "minicaffe <command> -help"])

@@ -10,12 +10,13 @@ import numpy as np
 
 from minicaffe import log
 from minicaffe.cli.device import gpu_numbers, use_device
-from minicaffe.cli.flags import Parser, consent_of, names
+from minicaffe.cli.flags import Parser
 from minicaffe.cli.progress import bar_on_terminal
 from minicaffe.errors import ParamError
 from minicaffe.layers.base import TEST
 from minicaffe.net.net import Net
 from minicaffe.solver.outputs import described, output_values
+from minicaffe.tools.flags import consent_of, names
 
 USES = ("model", "weights", "iterations", "gpu", "level", "stage")
 

@@ -8,13 +8,14 @@ from typing import Any
 
 from minicaffe import log
 from minicaffe.cli.device import gpu_numbers, use_device
-from minicaffe.cli.flags import Parser, consent_of, names
+from minicaffe.cli.flags import Parser
 from minicaffe.cli.progress import TrainingBar, bar_on_terminal
 from minicaffe.errors import ParamError
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.upgrade import read_solver
 from minicaffe.solver import Action, Solver
 from minicaffe.solver.signals import SignalHandler
+from minicaffe.tools.flags import consent_of, names
 
 USES = ("solver", "weights", "snapshot", "gpu", "level", "stage", "sigint_effect", "sighup_effect")
 

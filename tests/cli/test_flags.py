@@ -2,9 +2,10 @@
 
 import pytest
 
-from minicaffe.cli.flags import CAFFES, Parser, names
+from minicaffe.cli.flags import CAFFES, Parser
 from minicaffe.cli.main import split
 from minicaffe.errors import FileError, ParamError
+from minicaffe.tools.flags import names
 
 
 def parser():

@@ -127,7 +127,7 @@ def test_log_file(tmp_path, capsys):
         ),
         (["train", "SOLVER", "-gpu", "99"], "error: cannot use GPU 99: "),
         (["train", "SOLVER", "-gpu", "all"], "error: cannot use GPU 0: "),
-        (["trian", "SOLVER"], "error: Unknown command: trian (commands: test, train); do you mean train?"),
+        (["trian", "SOLVER"], "error: Unknown command: trian; do you mean train? minicaffe -help lists all"),
         (["train", "SOLVER", "-log_file", "/no/where/x"], "error: /no/where/x: cannot be written: no such file or"),
         (["test"], "error: Need a model definition to score: --model FILE"),
         (["test", "-model", "x"], "error: Need model weights to score: --weights FILE"),

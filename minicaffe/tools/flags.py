@@ -1,0 +1,112 @@
+"""Flags as Caffe's programs have them: -name value, -name=value, --name value, in any place.
+
+Boolean ones are -name, -noname and -name=false; -flagfile F reads more of them from a file, one a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import re
+import shlex
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from minicaffe.errors import FileError, ParamError
+from minicaffe.layers import consent
+from minicaffe.proto.hints import nearest
+from minicaffe.version import __version__
+
+_TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of one command's flags and arguments; what it cannot read is a ParamError."""
+
+    def __init__(self, command: str, description: str) -> None:
+        super().__init__(prog=f"minicaffe {command}", description=description, allow_abbrev=False)
+        self._booleans: list[str] = []
+        self.add_argument("--version", action="version", version=f"minicaffe version {__version__}")
+        self.add_boolean("debug", help="show the traceback of an error")
+
+    def add(self, name: str, **settings: Any) -> None:
+        """A flag with a value. One dash or two: `read` makes them two."""
+        self.add_argument(f"--{name}", **settings)
+
+    def add_boolean(self, name: str, **settings: Any) -> None:
+        self._booleans.append(name)
+        self.add(name, action="store_true", **settings)
+
+    def add_python_layer(self) -> None:
+        """--python-layer, of commands that build nets: modules that a prototxt may name (layers/consent.py)."""
+        what = "modules whose layers of type Python the net may run; may be given several times"
+        spellings = (consent.FLAG, "--python_layer")
+        self.add_argument(*spellings, metavar="MODULE[,MODULE]", action="append", default=[], type=names, help=what)
+
+    def read(self, argv: list[str]) -> argparse.Namespace:
+        """The flags in argv. Raises ParamError for what is none of them, or has a value that cannot be."""
+        words = [self._plain(word) for word in with_flag_files(argv)]
+        flags, unknown = self.parse_known_args([word for word in words if word])
+        if unknown:
+            self._refuse(unknown[0])
+        return flags
+
+    def error(self, message: str) -> NoReturn:
+        raise ParamError(f"{message}; {self.prog} -help lists all flags")
+
+    def _plain(self, word: str) -> str:
+        """A flag with two dashes; a boolean one, in any of its forms, as --name, or as nothing where it is off."""
+        if not re.match("--?[a-zA-Z]", word):
+            return word
+        name, _, value = word.lstrip("-").partition("=")
+        off = name.startswith("no") and name[2:] in self._booleans
+        if name not in self._booleans and not off:
+            return f"--{word.lstrip('-')}"
+        if value.lower() not in ("", *_TRUE, *_FALSE):
+            self.error(f"illegal value '{value}' for the flag '{name}', which is true or false")
+        is_true = value.lower() not in _FALSE
+        return "" if off or not is_true else f"--{name}"
+
+    def _refuse(self, word: str) -> NoReturn:
+        name = word.lstrip("-").partition("=")[0]
+        if not word.startswith("-"):
+            self.error(f"one argument too many: '{word}'")
+        known = [option.lstrip("-") for option in self._option_string_actions]
+        near = nearest(name, known)
+        hint = f"; do you mean --{near}?" if near else ""
+        self.error(f"unknown command line flag '{name}'{hint}")
+
+
+def consent_of(flags: argparse.Namespace) -> AbstractContextManager[None]:
+    """What --python-layer has allowed, for the length of a `with`."""
+    return consent.naming_modules(itertools.chain.from_iterable(flags.python_layer))
+
+
+def names(text: str | None) -> list[str]:
+    """The entries of a list with commas; none for an empty one."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def with_flag_files(argv: list[str]) -> list[str]:
+    """argv with every -flagfile F replaced by the flags in F; a line that begins with # is a comment."""
+    words: list[str] = []
+    rest = iter(argv)
+    for word in rest:
+        name, _, path = word.lstrip("-").partition("=")
+        if name != "flagfile" or not word.startswith("-"):
+            words.append(word)
+            continue
+        path = path or next(rest, "")
+        for line in _lines(path):
+            words += shlex.split(line)
+    return words
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"cannot be read as a file of flags: {error}", file=os.fspath(path)) from error
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
