@@ -48,7 +48,8 @@ class Parser(argparse.ArgumentParser):
     def read(self, argv: list[str]) -> argparse.Namespace:
         """The flags in argv. Raises ParamError for what is none of them, or has a value that cannot be."""
         words = [self._plain(word) for word in with_flag_files(argv)]
-        flags, unknown = self.parse_known_args([word for word in words if word])
+        # Intermixed: an argument that may be left out would not be found behind a flag otherwise.
+        flags, unknown = self.parse_known_intermixed_args([word for word in words if word])
         if unknown:
             self._refuse(unknown[0])
         return flags

@@ -47,6 +47,14 @@ def test_booleans_take_no_word_of_their_own(word, expected):
     assert (flags.allow_nan, flags.solver_file) == (expected, "a.prototxt")
 
 
+def test_flags_stand_in_any_place():
+    made = parser()
+    made.add_argument("state", nargs="?")
+    for words in (["a", "b", "-gpu", "0"], ["a", "-gpu", "0", "b"], ["-gpu=0", "a", "b"], ["a", "-gpu=0", "b"]):
+        flags = made.read(words)
+        assert (flags.solver_file, flags.state, flags.gpu) == ("a", "b", "0")
+
+
 def test_defaults():
     flags = parser().read([])
     assert [getattr(flags, name) for name in CAFFES] == [None, None, None, None, None, 50, None, None, None, None, None]
