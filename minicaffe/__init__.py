@@ -7,14 +7,28 @@ from minicaffe.layers.base import TEST, TRAIN
 from minicaffe.layers.consent import register_python_layer
 from minicaffe.layers.user_layer import Layer
 from minicaffe.net.net import Net
-from minicaffe.solver import SGDSolver, Solver, get_solver
+from minicaffe.solver import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    Solver,
+    get_solver,
+)
 from minicaffe.version import __version__
 
 __all__ = [
     "TEST",
     "TRAIN",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
     "Layer",
+    "NesterovSolver",
     "Net",
+    "RMSPropSolver",
     "SGDSolver",
     "Solver",
     "__version__",

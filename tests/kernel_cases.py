@@ -220,4 +220,13 @@ def updates(rng):
         for kind in ("L1", "L2"):
             yield f"regularize: {kind} of {size}", "regularize", (diff, data, 0.5, 0.01, kind)
             yield f"regularize: {kind} of {size}, no decay", "regularize", (diff, data, 1.0, 0.0, kind)
-        yield f"sgd_update: {size}", "sgd_update", (data, diff, history, 0.1, 0.9)
+        squares, others = np.abs(rng.normal(size=(2, size)))
+        for momentum in (0.0, 0.9):
+            yield f"sgd_update: {size}, {momentum}", "sgd_update", (data, diff, history, 0.1, momentum)
+            yield f"nesterov_update: {size}, {momentum}", "nesterov_update", (data, diff, history, 0.1, momentum)
+            yield f"rmsprop_update: {size}, {momentum}", "rmsprop_update", (data, diff, squares, 0.1, momentum, 1e-8)
+            numbers = (0.1, momentum, 1e-6)
+            yield f"adadelta_update: {size}, {momentum}", "adadelta_update", (data, diff, squares, others, *numbers)
+            numbers = (0.1, momentum, 0.999, 1e-8)
+            yield f"adam_update: {size}, {momentum}", "adam_update", (data, diff, history, squares, *numbers)
+        yield f"adagrad_update: {size}", "adagrad_update", (data, diff, squares, 0.1, 1e-8)

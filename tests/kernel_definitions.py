@@ -269,3 +269,42 @@ def sgd_update(data, diff, history, rate, momentum):
         history[i] = momentum * history[i] + rate * diff[i]
         diff[i] = history[i]
         data[i] -= diff[i]
+
+
+def nesterov_update(data, diff, history, rate, momentum):
+    for i in range(len(data)):
+        before = history[i]
+        history[i] = momentum * before + rate * diff[i]
+        step(data, diff, i, (1 + momentum) * history[i] - momentum * before)
+
+
+def adagrad_update(data, diff, history, rate, delta):
+    for i, g in enumerate(diff):
+        history[i] += g**2
+        step(data, diff, i, rate * g / (history[i] ** 0.5 + delta))
+
+
+def rmsprop_update(data, diff, history, rate, rms_decay, delta):
+    for i, g in enumerate(diff):
+        history[i] = rms_decay * history[i] + (1 - rms_decay) * g**2
+        step(data, diff, i, rate * g / (history[i] ** 0.5 + delta))
+
+
+def adadelta_update(data, diff, squares, steps, rate, momentum, delta):
+    for i, g in enumerate(diff):
+        squares[i] = momentum * squares[i] + (1 - momentum) * g**2
+        s = g * ((steps[i] + delta) / (squares[i] + delta)) ** 0.5
+        steps[i] = momentum * steps[i] + (1 - momentum) * s**2
+        step(data, diff, i, rate * s)
+
+
+def adam_update(data, diff, m, v, rate, momentum, momentum2, delta):
+    for i, g in enumerate(diff):
+        m[i] = momentum * m[i] + (1 - momentum) * g
+        v[i] = momentum2 * v[i] + (1 - momentum2) * g**2
+        step(data, diff, i, rate * m[i] / (v[i] ** 0.5 + delta))
+
+
+def step(data, diff, i, update):
+    diff[i] = update
+    data[i] -= update

@@ -353,5 +353,38 @@ def regularize(diff: Array, data: Array, scale: float, decay: float, kind: str) 
     """diff = scale * diff + decay * (data if kind is "L2", sign(data) if "L1").  Flat arrays."""
 
 
+# What follows turns the gradient g in diff into the update u, leaves that in diff, and takes it off data. Flat arrays.
+
+
 def sgd_update(data: Array, diff: Array, history: Array, rate: float, momentum: float) -> None:
-    """history = momentum * history + rate * diff;  diff = history;  data -= diff.  Flat arrays."""
+    """history = momentum * history + rate * g;  u = history."""
+
+
+def nesterov_update(data: Array, diff: Array, history: Array, rate: float, momentum: float) -> None:
+    """before = history;  history = momentum * history + rate * g;  u = (1 + momentum) * history - momentum * before."""
+
+
+def adagrad_update(data: Array, diff: Array, history: Array, rate: float, delta: float) -> None:
+    """history += g^2;  u = rate * g / (sqrt(history) + delta)."""
+
+
+def rmsprop_update(data: Array, diff: Array, history: Array, rate: float, rms_decay: float, delta: float) -> None:
+    """history = rms_decay * history + (1 - rms_decay) * g^2;  u = rate * g / (sqrt(history) + delta)."""
+
+
+def adadelta_update(
+    data: Array, diff: Array, squares: Array, steps: Array, rate: float, momentum: float, delta: float
+) -> None:
+    """squares = momentum * squares + (1 - momentum) * g^2;  s = g * sqrt((steps + delta) / (squares + delta));
+
+    steps = momentum * steps + (1 - momentum) * s^2;  u = rate * s.
+    """
+
+
+def adam_update(
+    data: Array, diff: Array, m: Array, v: Array, rate: float, momentum: float, momentum2: float, delta: float
+) -> None:
+    """m = momentum * m + (1 - momentum) * g;  v = momentum2 * v + (1 - momentum2) * g^2;
+
+    u = rate * m / (sqrt(v) + delta).
+    """

@@ -1,8 +1,27 @@
 """Solvers: the driver (solver.py), the update rules, one file each (sgd.py), and what they share."""
 
-from minicaffe.solver import sgd  # noqa: F401  (importing it makes the rule known)
+# Importing a rule makes it known.
+from minicaffe.solver import adadelta, adagrad, adam, nesterov, rmsprop, sgd  # noqa: F401
 from minicaffe.solver.actions import Action
 from minicaffe.solver.solver import Solver
-from minicaffe.solver.types import SGDSolver, get_solver
+from minicaffe.solver.types import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    get_solver,
+)
 
-__all__ = ["Action", "SGDSolver", "Solver", "get_solver"]
+__all__ = [
+    "Action",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "NesterovSolver",
+    "RMSPropSolver",
+    "SGDSolver",
+    "Solver",
+    "get_solver",
+]

@@ -7,12 +7,10 @@ from typing import Any, ClassVar, TypeVar
 
 from minicaffe.backend import Backend
 from minicaffe.errors import Origin, ParamError
+from minicaffe.proto.hints import nearest
 from minicaffe.solver.settings import setting_error
 
 Array = Any
-
-# The types that Caffe 1.0 knows.
-CAFFES = ("AdaDelta", "AdaGrad", "Adam", "Nesterov", "RMSProp", "SGD")
 
 
 class Rule:
@@ -56,9 +54,14 @@ def rule_class(name: str, origin: Origin) -> type[Rule]:
     """The rule that `type` names. Raises ParamError, listing those that there are."""
     if name in _rules:
         return _rules[name]
-    known = ", ".join(sorted(_rules))
-    if name in CAFFES:
-        text = f'is "{name}": this version of minicaffe has no {name} solver yet (known types: {known})'
-    else:
-        text = f'is "{name}": Unknown solver type: {name} (known types: {known})'
+    near = nearest(name, _rules)
+    hint = f'; do you mean "{near}"?' if near else ""
+    text = f'is "{name}": Unknown solver type: {name} (known types: {", ".join(sorted(_rules))}){hint}'
     raise setting_error(origin, "type", text, ParamError)
+
+
+def refuse_momentum(rule: Rule, param: Any, origin: Origin) -> None:
+    """Raises ParamError where a rule without momentum is given one. As adagrad_solver's and rmsprop_solver's checks."""
+    if param.momentum:
+        text = f"is {param.momentum:g}: Momentum cannot be used with {rule.type}; leave it out"
+        raise setting_error(origin, "momentum", text)

@@ -16,7 +16,38 @@ class SGDSolver(Solver):
     type = "SGD"
 
 
-CLASSES: dict[str, type[Solver]] = {cls.type: cls for cls in (SGDSolver,)}
+class NesterovSolver(Solver):
+    """Trains with Nesterov's accelerated gradient (solver/nesterov.py), whatever the file's type."""
+
+    type = "Nesterov"
+
+
+class AdaGradSolver(Solver):
+    """Trains with AdaGrad (solver/adagrad.py), whatever the file's type."""
+
+    type = "AdaGrad"
+
+
+class RMSPropSolver(Solver):
+    """Trains with RMSProp (solver/rmsprop.py), whatever the file's type."""
+
+    type = "RMSProp"
+
+
+class AdaDeltaSolver(Solver):
+    """Trains with AdaDelta (solver/adadelta.py), whatever the file's type."""
+
+    type = "AdaDelta"
+
+
+class AdamSolver(Solver):
+    """Trains with Adam (solver/adam.py), whatever the file's type."""
+
+    type = "Adam"
+
+
+_SOLVERS = (SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver)
+CLASSES: dict[str, type[Solver]] = {cls.type: cls for cls in _SOLVERS}
 
 
 def get_solver(solver_file: str | os.PathLike[str], **options: Any) -> Solver:

@@ -6,6 +6,8 @@ import math
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from minicaffe import log
 from minicaffe.errors import Origin
 from minicaffe.net.memory import places_of
@@ -67,7 +69,8 @@ class Updater:
                 regularize(diff, data, scale, decay, kind)
             update(data, diff, history, local_rate, t)
 
-        with backend.at_work():
+        # What overflows, the results tell.
+        with backend.at_work(), np.errstate(all="ignore"):
             self._clip()
             parts = [
                 (run, float(self._real(rate) * lr_mult), float(decay))

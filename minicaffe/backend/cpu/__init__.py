@@ -34,10 +34,21 @@ from minicaffe.backend.cpu.reduce import sum_to
 from minicaffe.backend.cpu.rows import add_rows, find_bad_row, take_rows
 from minicaffe.backend.cpu.softmax import softmax_backward, softmax_forward
 from minicaffe.backend.cpu.softmax_loss import log_loss_forward, softmax_loss_backward
-from minicaffe.backend.cpu.update import regularize, sgd_update
+from minicaffe.backend.cpu.update import (
+    adadelta_update,
+    adagrad_update,
+    adam_update,
+    nesterov_update,
+    regularize,
+    rmsprop_update,
+    sgd_update,
+)
 
 __all__ = [
     "accuracy_forward",
+    "adadelta_update",
+    "adagrad_update",
+    "adam_update",
     "add_bias",
     "add_rows",
     "average_pool_backward",
@@ -66,8 +77,10 @@ __all__ = [
     "max_pool_backward_index",
     "max_pool_forward",
     "max_pool_index",
+    "nesterov_update",
     "rank_lines",
     "regularize",
+    "rmsprop_update",
     "sgd_update",
     "softmax_backward",
     "softmax_forward",

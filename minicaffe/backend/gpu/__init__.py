@@ -32,10 +32,21 @@ from minicaffe.backend.gpu.reduce import sum_to
 from minicaffe.backend.gpu.rows import add_rows, find_bad_row, take_rows
 from minicaffe.backend.gpu.softmax import softmax_backward, softmax_forward
 from minicaffe.backend.gpu.softmax_loss import log_loss_forward, softmax_loss_backward
-from minicaffe.backend.gpu.update import regularize, sgd_update
+from minicaffe.backend.gpu.update import (
+    adadelta_update,
+    adagrad_update,
+    adam_update,
+    nesterov_update,
+    regularize,
+    rmsprop_update,
+    sgd_update,
+)
 
 __all__ = [
     "accuracy_forward",
+    "adadelta_update",
+    "adagrad_update",
+    "adam_update",
     "add_bias",
     "add_rows",
     "average_pool_backward",
@@ -64,8 +75,10 @@ __all__ = [
     "max_pool_backward_index",
     "max_pool_forward",
     "max_pool_index",
+    "nesterov_update",
     "rank_lines",
     "regularize",
+    "rmsprop_update",
     "sgd_update",
     "softmax_backward",
     "softmax_forward",
