@@ -1,0 +1,3 @@
+#!/usr/bin/env bash
+# Trains the autoencoder with momentum, from nothing if need be; options go to minicaffe.train (see train.sh).
+exec "$(dirname "${BASH_SOURCE[0]}")/train.sh" examples/mnist/mnist_autoencoder_solver.prototxt "$@"
