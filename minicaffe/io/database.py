@@ -39,7 +39,7 @@ def open_database(path: str | os.PathLike[str], backend: str) -> Database:
     Raises FileError where there is none, FormatError where it is damaged or of another kind.
     """
     path = os.fspath(path)
-    if _known(backend) == "lmdb":
+    if known_backend(backend) == "lmdb":
         from minicaffe.io.lmdb import LMDBDatabase
 
         return LMDBDatabase(path)
@@ -75,11 +75,12 @@ def create_database(path: str | os.PathLike[str], backend: str, note: str = "") 
     """
     from minicaffe.io.database_writer import LevelDBWriter, LMDBWriter
 
-    writer = LMDBWriter if _known(backend) == "lmdb" else LevelDBWriter
+    writer = LMDBWriter if known_backend(backend) == "lmdb" else LevelDBWriter
     return writer(os.fspath(path), note)
 
 
-def _known(backend: str) -> str:
+def known_backend(backend: str) -> str:
+    """The name of a backend, if it is one. Raises ParamError if not."""
     if backend not in BACKENDS:
         raise ParamError(f'Unknown database backend "{backend}"; known are lmdb and leveldb')
     return backend

@@ -38,8 +38,11 @@ class DatabaseWriter(ABC):
     when the block raises. Nothing lies under the final name before `close` is through.
 
     path: the folder to be made. note: a text for its note file, "" for none.
+    longest_key: in bytes; 0 where any key will do.
     Raises FileError where the folder exists already, or cannot be written.
     """
+
+    longest_key = 0
 
     def __init__(self, path: str, note: str = "") -> None:
         self.path, self._note = path, note
@@ -62,6 +65,9 @@ class DatabaseWriter(ABC):
         """Add a record; a later value takes the place of an earlier one under the same key."""
         if not key:
             raise DataError("a record needs a key of at least one byte", file=self.path)
+        if 0 < self.longest_key < len(key):
+            longest = self.longest_key
+            raise DataError(f"LMDB takes keys of up to {longest} bytes, {key!r} has {len(key)}", file=self.path)
         self._batch.append((key, value))
         self._batch_bytes += len(value)
         if len(self._batch) >= _COMMIT_RECORDS or self._batch_bytes >= _COMMIT_BYTES:
@@ -144,23 +150,18 @@ class LMDBWriter(DatabaseWriter):
         with self._errors():
             # One sync at the end is enough: nobody believes in the folder before.
             self._env = lmdb.open(folder, map_size=_MAP_SIZE, create=False, mode=_FILE_MODE, sync=False)
+        self.longest_key = self._env.max_key_size()
 
     def _write(self, batch: list[Record]) -> None:
         while True:
             try:
                 with self._errors(), self._env.begin(write=True) as transaction:
                     for key, value in batch:
-                        self._put(transaction, key, value)
+                        transaction.put(key, value)
                 return
             except self._lmdb.MapFullError:
                 self._map_size *= 2
                 self._env.set_mapsize(self._map_size)
-
-    def _put(self, transaction: Any, key: bytes, value: bytes) -> None:
-        longest = self._env.max_key_size()
-        if len(key) > longest:
-            raise DataError(f"LMDB takes keys of up to {longest} bytes, {key!r} has {len(key)}", file=self.path)
-        transaction.put(key, value)
 
     def _sync(self) -> None:
         with self._errors():

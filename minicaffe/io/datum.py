@@ -66,18 +66,26 @@ def decode_batch(
     return DatumBatch(np.stack(items) if alike else items, labels, any(datum.encoded for datum in parsed))
 
 
-def make_datum(array: np.ndarray, label: int | None = None) -> bytes:
-    """A serialized Datum of an array (C, H, W): uint8 as data, float as float_data. label: none where None."""
+def make_datum(array: np.ndarray, label: int | None = None, encoded: bool | None = None) -> bytes:
+    """A serialized Datum of an array (C, H, W): uint8 as data, float as float_data.
+
+    label, encoded: the fields, left out where None; convert_imageset says of raw pixels that they are not encoded.
+    """
     array = np.asarray(array)
     if array.ndim != 3 or array.dtype.kind not in "uf" or (array.dtype.kind == "u" and array.dtype != np.uint8):
         raise DataError(f"a Datum holds uint8 or float of shape (C, H, W), got {array.dtype} of shape {array.shape}")
     channels, height, width = array.shape
-    datum = caffe_pb2.Datum(channels=channels, height=height, width=width, label=label)
+    datum = caffe_pb2.Datum(channels=channels, height=height, width=width, label=label, encoded=encoded)
     if array.dtype == np.uint8:
         datum.data = array.tobytes()
     else:
         datum.float_data.extend(array.ravel().tolist())
     return datum.SerializeToString()
+
+
+def make_encoded_datum(data: bytes, label: int | None = None) -> bytes:
+    """A serialized Datum of an image file's bytes. Its sizes are in the file, and nowhere else."""
+    return caffe_pb2.Datum(data=data, label=label, encoded=True).SerializeToString()
 
 
 def _decode_alike(values: Sequence[bytes]) -> DatumBatch | None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -45,9 +47,13 @@ class ImageList:
     def __len__(self) -> int:
         return len(self._ends)
 
+    def entry(self, line: int) -> bytes:
+        """The image file of a line, as the list names it."""
+        return self._split(line)[0]
+
     def path(self, line: int) -> bytes:
         """The image file of a line."""
-        return self._root + self._split(line)[0]
+        return self._root + self.entry(line)
 
     def label(self, line: int) -> int:
         """The label of a line. Raises DataError for one that an int32 does not hold."""
@@ -61,10 +67,16 @@ class ImageList:
 
     def load(self, line: int, color: bool = True, new_height: int = 0, new_width: int = 0) -> np.ndarray:
         """load_image_file of a line's image; errors name the line too."""
-        if not self._split(line)[0]:
+        with self.placing_errors(line):
+            return load_image_file(self.path(line), color, new_height, new_width)
+
+    @contextmanager
+    def placing_errors(self, line: int) -> Iterator[None]:
+        """Where a line's image is read: errors name the line too. Raises DataError where the line names no image."""
+        if not self.entry(line):
             raise DataError("names no image; take the line out", file=self.source, line=line + 1)
         try:
-            return load_image_file(self.path(line), color, new_height, new_width)
+            yield
         except MinicaffeError as error:
             hint = self._hint(line) if isinstance(error, FileError) else ""
             raise type(error)(f"{error}{hint}", file=self.source, line=line + 1) from error

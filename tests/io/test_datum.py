@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from minicaffe.errors import DataError, FormatError, MinicaffeError
 from minicaffe.io import datum as module
-from minicaffe.io.datum import decode_batch, make_datum
+from minicaffe.io.datum import decode_batch, make_datum, make_encoded_datum
 from minicaffe.proto import caffe_pb2
 
 SHAPE = (3, 4, 5)
@@ -95,6 +95,12 @@ def test_items_that_differ_come_as_a_list(rng):
     batch = decode_batch([serialized(small), serialized(large), make_datum(small.astype(np.float32))])
     assert [item.shape for item in batch.items] == [(1, 2, 3), (1, 3, 3), (1, 2, 3)]
     assert [item.dtype for item in batch.items] == [np.uint8, np.uint8, np.float32]
+
+
+def test_what_is_said_of_encoding(images):
+    # Field 7, a varint: said of raw pixels where asked for, as convert_imageset does, and always of an image file.
+    assert make_datum(images[0], label=5, encoded=False) == make_datum(images[0], label=5) + b"\x38\x00"
+    assert make_encoded_datum(b"abc", 3) == b"\x22\x03abc\x28\x03\x38\x01"
 
 
 def test_nothing_makes_an_empty_batch():

@@ -22,6 +22,21 @@ def make(tmp_path):
     return write
 
 
+def test_the_entry_is_as_the_list_has_it(make):
+    images = make(b"my cat.png 12\n\xe4.png 1\n", "root/")
+    assert [images.entry(line) for line in (0, 1)] == [b"my cat.png", b"\xe4.png"]
+    assert images.path(0) == b"root/my cat.png"
+
+
+def test_errors_are_placed_in_the_list(make):
+    images = make(b"a.png 1\n 2\n")
+    with pytest.raises(DataError, match=r"list\.txt:1: b\.png: is no image") as caught, images.placing_errors(0):
+        raise DataError("is no image", file="b.png")
+    assert caught.value.line == 1
+    with pytest.raises(DataError, match=r"list\.txt:2: names no image; take the line out"), images.placing_errors(1):
+        pytest.fail("nothing to be read")
+
+
 def entries(images):
     return [(images.path(line), images.label(line)) for line in range(len(images))]
 
