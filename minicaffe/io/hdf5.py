@@ -31,7 +31,7 @@ Shape = tuple[int, ...]
 
 def read_shapes(path: Path, names: Sequence[str]) -> list[Shape]:
     """The shapes of the datasets of these names, without their values. Raises what read_datasets raises."""
-    with _opened(path) as file:
+    with opened_hdf5(path) as file:
         return [_dataset(file, name).shape for name in names]
 
 
@@ -41,7 +41,7 @@ def read_datasets(path: Path, names: Sequence[str], dtype: Any = np.float32) -> 
     Raises FileError where the file cannot be opened, FormatError where it is no HDF5 file or damaged, DataError for a
     dataset that is missing or holds no numbers, ShapeError for one without an axis or too large for the memory.
     """
-    with _opened(path) as file:
+    with opened_hdf5(path) as file:
         return [_values(_dataset(file, name), dtype) for name in names]
 
 
@@ -68,7 +68,7 @@ def _image(arrays: Mapping[str, np.ndarray]) -> memoryview:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened_hdf5(path: Path) -> Iterator[Any]:
     """An h5py.File for reading. The errors of the block name the file."""
     import h5py
 
@@ -108,7 +108,7 @@ def _dataset(file: Any, name: str) -> Any:
         raise DataError(f'"{name}" is a {type(found).__name__.lower()}, must be a dataset{inside}')
     kind = found.id.get_type().get_class()
     if kind not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT):
-        raise DataError(f'dataset "{name}" is of class {_class_name(kind)}, must hold integers or floats; {_ADVICE}')
+        raise DataError(f'dataset "{name}" is of class {class_name(kind)}, must hold integers or floats; {_ADVICE}')
     if not found.shape:
         raise ShapeError(f'dataset "{name}" has no axis, must have one or more: the first counts the rows')
     return found
@@ -124,7 +124,7 @@ def _others(group: Any, name: str) -> str:
     return f"; it has {shown}" + (f" - did you mean {close}?" if close else "")
 
 
-def _class_name(kind: int) -> str:
+def class_name(kind: int) -> str:
     """HDF5's name for a class of types. h5py writes bool as an enumeration."""
     from h5py import h5t
 

@@ -27,6 +27,7 @@ from minicaffe.io.wire_file import MAX_BYTES, SOLVER_STATE, open_message
 from minicaffe.proto import caffe_pb2
 
 EXTRA = 7001
+BROKEN_SEAL = "does not match its checksum: it was cut short or changed since it was written; resume from an older one"
 _HISTORY = 3
 _MAGIC = b"minicaffe"
 _DIGEST = 32
@@ -107,10 +108,7 @@ def _check_seal(wire: Wire) -> bool:
     digest = hashlib.sha256(wire.buffer[:at])
     digest.update(wire.buffer[at + _DIGEST :])
     if digest.digest() != wire.buffer[at : at + _DIGEST]:
-        raise FormatError(
-            "does not match its checksum: it was cut short or changed since it was written; resume from an older one",
-            file=wire.file,
-        )
+        raise FormatError(BROKEN_SEAL, file=wire.file)
     return True
 
 

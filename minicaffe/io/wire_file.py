@@ -14,6 +14,7 @@ from minicaffe.errors import FileError, FormatError, reason_of
 from minicaffe.io.wire import FIXED32, LEN, VARINT, Wire
 
 WEIGHTS, SOLVER_STATE, BLOB = "weights (a NetParameter)", "a solver state", "a single blob (such as a mean image)"
+TEXT, HDF5 = "text", "HDF5"
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TEXT_START = re.compile(rb"\s*(#|\w+\s*[:{])")
 _NOT_IN_TEXT = re.compile(rb"[^\x20-\x7e\x80-\xff\s]")
@@ -82,21 +83,28 @@ def open_message(path: str | os.PathLike[str], message: str, wanted: str, advice
     wanted: WEIGHTS, SOLVER_STATE or BLOB.  advice: what to give instead of a file of another kind.
     Raises FileError as read_file; FormatError for an empty file, for text and HDF5, and for a message of another kind.
     """
-    data, file = read_file(path), os.fspath(path)
-    wire = Wire(data, file, message)
-    head = bytes(data[:_HEAD])
-    if not head:
-        found = "is empty"
-    elif _TEXT_START.match(head) and not _NOT_IN_TEXT.search(head):
-        found = "is text"
-    elif head.startswith(_HDF5_SIGNATURE):
-        found = "is HDF5"
-    else:
-        kind = kind_of(wire)
-        if kind in (wanted, None):
-            return wire
-        found = f"looks like {kind}"
-    raise FormatError(f"{found}, must hold {wanted}, binary; {advice}", file=file)
+    wire = Wire(read_file(path), os.fspath(path), message)
+    if len(wire.buffer) and kind_of_file(wire) in (wanted, None):
+        return wire
+    raise FormatError(f"{found_instead(wire)}, must hold {wanted}, binary; {advice}", file=wire.file)
+
+
+def found_instead(wire: Wire) -> str:
+    """What a file is that should have been something else, to begin an error with: "is text"."""
+    if not len(wire.buffer):
+        return "is empty"
+    kind = kind_of_file(wire)
+    if kind in (TEXT, HDF5):
+        return f"is {kind}"
+    return f"looks like {kind}" if kind else "is of no kind that is known here"
+
+
+def kind_of_file(wire: Wire) -> str | None:
+    """TEXT, HDF5, or what kind_of says."""
+    head = bytes(wire.buffer[:_HEAD])
+    if _TEXT_START.match(head) and not _NOT_IN_TEXT.search(head):
+        return TEXT
+    return HDF5 if head.startswith(_HDF5_SIGNATURE) else kind_of(wire)
 
 
 def kind_of(wire: Wire) -> str | None:
