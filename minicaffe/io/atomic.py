@@ -14,7 +14,7 @@ import re
 import secrets
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from minicaffe.errors import FileError, reason_of
@@ -22,8 +22,9 @@ from minicaffe.errors import FileError, reason_of
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
 _TEMPORARY = re.compile(r"\.(?P<name>.*)\.(?P<pid>\d+)@(?P<host>[A-Za-z0-9-]+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _BUFFER = 1 << 20
-# What this process is writing now: beside these, a temporary with our own pid is a dead process's, its pid come round.
-_mine: set[str] = set()
+# What this process is writing now, and the name that each will have: beside these, a temporary with our own pid is a
+# dead process's, its pid come round.
+_mine: dict[str, str] = {}
 
 _ADVICE = {
     errno.ENOSPC: "free some space, or write elsewhere",
@@ -57,28 +58,82 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
 
     What is no ordinary file (/dev/null, a pipe) cannot be replaced, and is handed out itself.
     """
-    final = os.fspath(path)
-    # Through a symbolic link, as open() does, so that the link stays one.
-    target = os.path.realpath(final)
-    with _as_file_error(final, target):
-        mode = _mode_of(final)
-        if mode is not None and not stat.S_ISREG(mode):
-            yield final
-            return
-        temporary = temporary_beside(target)
-        _mine.add(temporary)
-        try:
-            _create(temporary, mode)
-            yield temporary
-            _finish(temporary, mode)
-            os.replace(temporary, target)
-        except BaseException:
+    with atomic_paths(path) as (temporary,):
+        yield temporary
+
+
+@contextlib.contextmanager
+def atomic_paths(*paths: str | os.PathLike[str]) -> Iterator[list[str]]:
+    """Names of empty files to fill in the block, for files that belong together; each as atomic_path.
+
+    They appear when the block ends, in the order given, and only once all are on the disk. Old files but the first are
+    removed before: whenever the process is killed, a last file that is there belongs to those before it.
+    """
+    with contextlib.ExitStack() as stack:
+        files = [_Replacement(path) for path in paths]
+        for file in files:
+            stack.callback(file.forget)
+        for file in files:
+            file.begin()
+        with _as_file_error(files):
+            yield [file.temporary for file in files]
+        for file in files:
+            file.finish()
+        for file in reversed(files[1:]):
+            file.remove_old()
+        for file in files:
+            file.replace()
+
+
+class _Replacement:
+    """One file on its way to its final name.
+
+    temporary: where it is written. That is the path itself for what cannot be replaced, and for a temporary that is
+    being written to already: of files that belong together, each may be left to a writer that is atomic by itself.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.temporary = os.fspath(path)
+        self.final = _mine.get(self.temporary, self.temporary)
+        # Through a symbolic link, as open() does, so that the link stays one.
+        self.target = os.path.realpath(self.final)
+        self._replaces = self.temporary not in _mine
+        self._mode: int | None = None
+
+    def begin(self) -> None:
+        """Make the empty file."""
+        with _as_file_error([self]):
+            self._mode = _mode_of(self.final)
+            self._replaces = self._replaces and (self._mode is None or stat.S_ISREG(self._mode))
+            if self._replaces:
+                self.temporary = temporary_beside(self.target)
+                _mine[self.temporary] = self.final
+                _create(self.temporary, self._mode)
+
+    def finish(self) -> None:
+        """Give it the old one's permissions, and bring it to the disk."""
+        if self._replaces:
+            with _as_file_error([self]):
+                _finish(self.temporary, self._mode)
+
+    def remove_old(self) -> None:
+        if self._replaces and self._mode is not None:
+            with _as_file_error([self]):
+                os.unlink(self.target)
+            _flush_folder(os.path.dirname(self.target))
+
+    def replace(self) -> None:
+        if self._replaces:
+            with _as_file_error([self]):
+                os.replace(self.temporary, self.target)
+            _flush_folder(os.path.dirname(self.target))
+
+    def forget(self) -> None:
+        """Remove what is left of it: nothing, once it has its final name."""
+        if self._replaces and self.temporary in _mine:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-        finally:
-            _mine.discard(temporary)
-        _flush_folder(os.path.dirname(target))
+                os.unlink(self.temporary)
+            del _mine[self.temporary]
 
 
 def check_writable(prefix: str | os.PathLike[str]) -> None:
@@ -221,16 +276,19 @@ def _flush_folder(folder: str) -> None:
 
 
 @contextlib.contextmanager
-def _as_file_error(final: str, target: str) -> Iterator[None]:
-    """Turn the system's refusals to write `final` into FileError; those about other files pass through."""
+def _as_file_error(files: Sequence[_Replacement]) -> Iterator[None]:
+    """Turn the system's refusals to write one of the files into FileError; those about other files pass through."""
     try:
         yield
     except FileError:
         raise
     except OSError as error:
         name = None if error.filename is None else os.fsdecode(error.filename)
-        if name not in (None, final, target) and not _TEMPORARY.fullmatch(os.path.basename(name)):
+        meant = [file for file in files if name in (None, file.final, file.target, file.temporary)]
+        # The temporary file of a block inside this one.
+        if not meant and not _TEMPORARY.fullmatch(os.path.basename(name or "")):
             raise
+        final = (meant or files)[0].final
         raise FileError(f"cannot be written: {reason_of(error)}; {_advice(error)}", file=final) from error
 
 

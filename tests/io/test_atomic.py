@@ -7,12 +7,13 @@ import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from minicaffe.errors import FileError
 from minicaffe.io import atomic
-from minicaffe.io.atomic import atomic_path, atomic_write, check_writable, remove_stale
+from minicaffe.io.atomic import atomic_path, atomic_paths, atomic_write, check_writable, remove_stale
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions, links and limits of POSIX")
 
@@ -300,3 +301,66 @@ def test_own_open_temporaries_are_not_stale(tmp_path):
 
 def test_no_folder_holds_nothing_stale(tmp_path):
     assert remove_stale(tmp_path / "nowhere" / "net") == []
+
+
+# --- files that belong together ----------------------------------------------------------------
+
+
+def write_pair(folder, contents):
+    with atomic_paths(folder / "model", folder / "state") as paths:
+        for path, content in zip(paths, contents, strict=True):
+            # By writers that are atomic by themselves.
+            with atomic_write(path, "w") as file:
+                file.write(content)
+        # No temporary of a temporary.
+        assert len([name for name in os.listdir(folder) if name.endswith(".tmp")]) == 2
+
+
+def pair_in(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_a_pair_appears_whole(tmp_path):
+    write_pair(tmp_path, ["a", "b"])
+    assert pair_in(tmp_path) == {"model": "a", "state": "b"}
+    write_pair(tmp_path, ["c", "d"])
+    assert pair_in(tmp_path) == {"model": "c", "state": "d"}
+
+
+def test_nothing_of_a_pair_appears_before_all_is_written(tmp_path):
+    write_pair(tmp_path, ["a", "b"])
+    with pytest.raises(KeyError), atomic_paths(tmp_path / "model", tmp_path / "state") as (model, _):
+        Path(model).write_text("new")
+        raise KeyError
+    assert pair_in(tmp_path) == {"model": "a", "state": "b"}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_killed_at_any_point_a_pair_is_never_mixed(tmp_path, monkeypatch, there):
+    """Every call that changes the folder is where the process may be killed last."""
+    calls = {"unlink": os.unlink, "replace": os.replace}
+    seen = []
+
+    def spied(name):
+        def call(*args):
+            calls[name](*args)
+            seen.append({k: v for k, v in pair_in(tmp_path).items() if not k.startswith(".")})
+
+        return call
+
+    if there:
+        write_pair(tmp_path, ["a", "b"])
+    for name in calls:
+        monkeypatch.setattr(os, name, spied(name))
+    write_pair(tmp_path, ["c", "d"])
+    assert seen[-1] == {"model": "c", "state": "d"}
+    assert all("state" not in found or found["model"] + found["state"] in ("ab", "cd") for found in seen)
+    assert len(seen) == 2 + there
+
+
+@posix
+def test_an_error_names_the_file_of_the_pair_that_it_is_about(tmp_path):
+    with file_size_limit(4096), pytest.raises(FileError) as caught:
+        write_pair(tmp_path, ["a", "b" * 5000])
+    assert str(caught.value).startswith(f"{tmp_path}/state: cannot be written: file too large; raise the limit")
+    assert pair_in(tmp_path) == {}
