@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
+from minicaffe.errors import ParamError
 from minicaffe.tools import flags
 
 # Caffe's own flags. A command accepts them all, as Caffe does, and shows those that it uses.
@@ -27,10 +29,24 @@ class Parser(flags.Parser):
     """A parser of a command that Caffe's program has.
 
     uses: which of Caffe's flags mean something to this command.
+    other: of a flag, by name, what the command says of it in its own way: {"weights": {"metavar": "FILE"}}.
     """
 
-    def __init__(self, command: str, description: str, uses: tuple[str, ...]) -> None:
+    def __init__(self, command: str, description: str, uses: tuple[str, ...], **other: dict[str, Any]) -> None:
         super().__init__(command, description)
         for name, settings in CAFFES.items():
-            self.add(name, **(settings if name in uses else {**settings, "help": argparse.SUPPRESS}))
+            shown = other.get(name, {}) if name in uses else {"help": argparse.SUPPRESS}
+            self.add(name, **{**settings, **shown})
         self.add("log_file", metavar="FILE", help="append the log to this file as well")
+
+
+def check_iterations(count: int) -> None:
+    if count < 1:
+        raise ParamError(f"--iterations is {count}, must be 1 or more; it counts batches")
+
+
+def check_one_file(flag: str, value: str | None) -> None:
+    """Refuse a list where a command takes one file, unless that is what a file is called."""
+    if value and "," in value and not os.path.exists(value):
+        text = f"--{flag} {value}: there is no file of that name, and a list of files is for train alone"
+        raise ParamError(f"{text}; give one file here")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from minicaffe import log
-from minicaffe.cli.device import gpu_numbers, use_device
-from minicaffe.cli.flags import Parser
+from minicaffe.cli.device import use_first_device
+from minicaffe.cli.flags import Parser, check_iterations, check_one_file
 from minicaffe.cli.progress import bar_on_terminal
 from minicaffe.errors import ParamError
 from minicaffe.layers.base import TEST
@@ -19,10 +19,11 @@ from minicaffe.solver.outputs import described, output_values
 from minicaffe.tools.flags import consent_of, names
 
 USES = ("model", "weights", "iterations", "gpu", "level", "stage")
+WEIGHTS = {"metavar": "FILE", "help": "the trained weights (.caffemodel)"}
 
 
 def main(argv: list[str]) -> int:
-    parser = Parser("test", "Score a trained net: the means of its outputs over some batches.", USES)
+    parser = Parser("test", "Score a trained net: the means of its outputs over some batches.", USES, weights=WEIGHTS)
     parser.add_python_layer()
     flags = parser.read(argv)
     with log.add_file(flags.log_file) if flags.log_file else contextlib.nullcontext(), consent_of(flags):
@@ -33,8 +34,7 @@ def main(argv: list[str]) -> int:
 def score(flags: argparse.Namespace) -> None:
     """Run the net in TEST phase and log its outputs, batch by batch, then their means."""
     check(flags)
-    # As in Caffe, of several GPUs the first is used.
-    use_device(next(iter(gpu_numbers(flags.gpu) or []), None))
+    use_first_device(flags.gpu)
     net = Net(flags.model, TEST, level=flags.level or 0, stages=names(flags.stage), weights=flags.weights)
     log.info(f"Running for {flags.iterations} iterations.")
     losses, totals = [], None
@@ -57,8 +57,8 @@ def check(flags: argparse.Namespace) -> None:
         raise ParamError("Need a model definition to score: --model FILE")
     if not flags.weights:
         raise ParamError("Need model weights to score: --weights FILE")
-    if flags.iterations < 1:
-        raise ParamError(f"--iterations is {flags.iterations}, must be 1 or more; it counts batches")
+    check_one_file("weights", flags.weights)
+    check_iterations(flags.iterations)
 
 
 def log_batch(net: Net, index: int, totals: list[Any] | None) -> list[Any]:
