@@ -1,11 +1,11 @@
-"""Make a database of MNIST's digits: `python -m minicaffe.tools.convert_mnist_data [--backend B] IMAGES LABELS DB`.
+"""minicaffe convert_mnist_data [flags] IMAGES LABELS DB: make a database of MNIST's digits.
 
-As Caffe's convert_mnist_data: keys are eight digits ("00000000"), values are Datum messages with one channel.
+As Caffe's convert_mnist_data: keys are eight digits ("00000000"), values are Datum messages with one channel. Unlike
+there, wrong arguments give the exit status 1.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 import shutil
 import sys
@@ -15,11 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
+from minicaffe import log
 from minicaffe.errors import DataError, FileError, MinicaffeError
 from minicaffe.io import idx
-from minicaffe.io.database import BACKENDS, NOTE_FILE, create_database, open_database
+from minicaffe.io.database import NOTE_FILE, create_database, known_backend, open_database
 from minicaffe.io.datum import make_datum
-from minicaffe.tools.command import progress_bar, run_command, say
+from minicaffe.tools.command import run_command, say
+from minicaffe.tools.conversion import add_backend, put_all
+from minicaffe.tools.flags import Parser
 from minicaffe.tools.mnist_files import note_of
 
 # What an LMDB and a LevelDB put into their folders.
@@ -34,8 +37,10 @@ def convert(images_path: Path, labels_path: Path, target: Path, backend: str = "
     update: where `target` holds a database already, keep it if it is complete and of these digits (False is
     returned), and make it anew if not; without `update` an existing target is refused.
     A database of generated digits carries their warning as its note.
-    Raises FileError, FormatError or DataError, as the files or the target are at fault.
+    Raises FileError, FormatError or DataError, as the files or the target are at fault, ParamError for the backend.
     """
+    # Before anything is removed.
+    known_backend(backend)
     images, labels = idx.read_pair(images_path, labels_path)
     if not len(images):
         raise DataError("holds no images, and a database without records is of no use", file=str(images_path))
@@ -62,11 +67,11 @@ def _write(target: Path, backend: str, note: str, images: np.ndarray, labels: np
     say(f"{target}: writing {len(images)} digits of {images.shape[1]}x{images.shape[2]} ({backend})")
     if note:
         say(f"{target}: WARNING: {note}")
-    bar = progress_bar(len(images), unit="digits")
-    with bar, create_database(target, backend, note=note) as writer:
-        for key, value in records(images, labels):
-            writer.put(key, value)
-            bar.update()
+    log.info(f"A total of {len(images)} items.")
+    log.info(f"Rows: {images.shape[1]} Cols: {images.shape[2]}")
+    with create_database(target, backend, note=note) as writer:
+        put_all(writer, records(images, labels), len(images), "digits")
+        log.info(f"Processed {len(images)} files.")
 
 
 def _is_complete(target: Path, backend: str, note: str, images: np.ndarray, labels: np.ndarray) -> bool:
@@ -101,25 +106,19 @@ def _remove(target: Path) -> None:
         raise FileError(f"cannot be removed: {error.strerror or error}", file=str(target)) from error
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="convert_mnist_data", description="Make a database of MNIST's digits.")
-    # Caffe's flags have one dash; both are taken.
-    parser.add_argument("--backend", "-backend", choices=BACKENDS, default="lmdb", help="default: %(default)s")
-    parser.add_argument(
-        "--update",
-        "-update",
-        action="store_true",
-        help="keep DB if it is complete and of these digits, else replace it",
-    )
+def _parser() -> Parser:
+    parser = Parser("convert_mnist_data", "Make a database of MNIST's digits.")
+    add_backend(parser)
+    parser.add_boolean("update", help="keep DB if it is complete and of these digits, else replace it")
     parser.add_argument("images", type=Path, metavar="IMAGES", help="IDX file, plain or .gz")
     parser.add_argument("labels", type=Path, metavar="LABELS", help="IDX file, plain or .gz")
     parser.add_argument("target", type=Path, metavar="DB", help="folder to make")
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
-    convert(arguments.images, arguments.labels, arguments.target, arguments.backend, arguments.update)
+def main(argv: list[str]) -> int:
+    flags = _parser().read(argv)
+    convert(flags.images, flags.labels, flags.target, flags.backend, flags.update)
     return 0
 
 

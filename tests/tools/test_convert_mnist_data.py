@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from minicaffe.errors import DataError, FileError, FormatError
+from minicaffe.cli.main import main
+from minicaffe.errors import DataError, FileError, FormatError, ParamError
 from minicaffe.io import idx
 from minicaffe.io.database import create_database, open_database
 from minicaffe.proto import caffe_pb2
-from minicaffe.tools.command import run_command
-from minicaffe.tools.convert_mnist_data import convert, main
+from minicaffe.tools.convert_mnist_data import convert
 from minicaffe.tools.mnist_files import MARKER, marker_text
 
 COUNT = 1003  # one commit, and some records more
@@ -43,18 +43,43 @@ def test_records_are_as_caffes_converter_writes_them(files, kind):
 
 
 def test_command_line(files, kind, capsys):
-    # Caffe's flags have one dash.
-    assert run_command(main, [f"-backend={kind}", *map(str, files)]) == 0
+    names = list(map(str, files))
+    assert main(["convert_mnist_data", f"-backend={kind}", *names]) == 0
     assert len(read(files[2], kind)[1]) == COUNT
-    assert run_command(main, ["--backend", kind, *map(str, files)]) == 1
+    shown = capsys.readouterr().err
+    for line in ("A total of 1003 items.", "Rows: 3 Cols: 4", "Processed 1003 files."):
+        assert f"] {line}\n" in shown
+    assert main(["convert_mnist_data", *names[:2], "--backend", kind, names[2]]) == 1
     assert f"error: {files[2]}: is there already; delete it, or add --update" in capsys.readouterr().err
-    assert run_command(main, ["--update", "--backend", kind, *map(str, files)]) == 0
-    assert "complete, left as it is" in capsys.readouterr().err
+    for update in ("-update", "--update", "-update=true"):
+        assert main(["convert_mnist_data", update, "--backend", kind, *names]) == 0
+        assert "complete, left as it is" in capsys.readouterr().err
+    assert main(["convert_mnist_data", "-noupdate", "--backend", kind, *names]) == 1
 
 
-def test_usage(files):
-    with pytest.raises(SystemExit):
-        main(["--backend", "sqlite", *map(str, files)])
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["a", "b"], "error: the following arguments are required: DB; minicaffe convert_mnist_data -help lists"),
+        (["a", "b", "c", "d"], "error: one argument too many: 'd'"),
+        (["a", "b", "c", "-bckend", "lmdb"], "error: unknown command line flag 'bckend'; do you mean --backend?"),
+        (["a", "b", "c"], "error: a: cannot be read: No such file"),
+    ],
+)
+def test_usage(capsys, words, text):
+    assert main(["convert_mnist_data", *words]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith(text)
+
+
+def test_an_unknown_backend_removes_nothing(files, capsys):
+    convert(*files)
+    names = list(map(str, files))
+    assert main(["convert_mnist_data", "--update", "--backend", "sqlite", *names]) == 1
+    text = 'error: Unknown database backend "sqlite"; known are lmdb and leveldb\n'
+    assert capsys.readouterr().err.endswith(text)
+    with pytest.raises(ParamError, match="Unknown database backend"):
+        convert(*files, "sqlite", update=True)
+    assert len(read(files[2], "lmdb")[1]) == COUNT
 
 
 def mark_as_generated(images):
