@@ -12,7 +12,6 @@ from minicaffe.io.decode import decode_image
 from minicaffe.io.encode import KINDS, encode_image
 from minicaffe.io.opencv import opencv
 
-
 OPENCV = opencv()
 
 
