@@ -1,4 +1,4 @@
-"""Fetch one gzipped file from one of several mirrors, checked, with time-outs, and unpack it in memory."""
+"""Fetch a file, gzipped ones also from one of several mirrors, checked and unpacked in memory; with time-outs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def fetch_from_mirrors(
         url = f"{mirror.rstrip('/')}/{file.name}.gz"
         report(f"fetching {url}")
         try:
-            return _unpack(_download(url, file, limits), file)
+            return _unpack(download(url, file.name, file.size + _SLACK, limits), file)
         except MirrorError as error:
             report(f"  {error}")
             if error.silent:
@@ -60,11 +60,15 @@ def mirrors_from(text: str | None, default: Sequence[str]) -> list[str]:
     return list(default) if text is None else text.replace(",", " ").split()
 
 
-def _download(url: str, file: MnistFile, limits: Limits) -> bytes:
+def download(url: str, name: str, most: int, limits: Limits) -> bytes:
+    """The bytes behind an address. name: what the progress bar calls them. most: how many there can be at the most.
+
+    Raises MirrorError where they do not come, not whole, too many, or too slowly.
+    """
     try:
         request = urllib.request.Request(url, headers={"User-Agent": f"minicaffe/{__version__}"})
         with urllib.request.urlopen(request, timeout=limits.silence) as response:
-            return _receive(response, file, limits)
+            return _receive(response, name, most, limits)
     except urllib.error.HTTPError as error:
         raise MirrorError(f"the server answers {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -73,17 +77,17 @@ def _download(url: str, file: MnistFile, limits: Limits) -> bytes:
         raise MirrorError(f"failed: {reason or type(reason).__name__}", silent=True) from error
 
 
-def _receive(response: http.client.HTTPResponse, file: MnistFile, limits: Limits) -> bytes:
+def _receive(response: http.client.HTTPResponse, name: str, most: int, limits: Limits) -> bytes:
     length = response.headers.get("Content-Length", "")
     announced = int(length) if length.isdigit() else None
     deadline = time.monotonic() + limits.total
     data = bytearray()
-    with progress_bar(announced, desc=file.name, unit="B", unit_scale=True) as bar:
+    with progress_bar(announced, desc=name, unit="B", unit_scale=True) as bar:
         # read1 gives what has come; read would wait for a whole chunk, past any deadline, on a server that drips.
         while chunk := response.read1(_CHUNK):
             data += chunk
             bar.update(len(chunk))
-            if len(data) > file.size + _SLACK:
+            if len(data) > most:
                 raise MirrorError(f"sends more than the file can hold: {len(data)} bytes and no end")
             if time.monotonic() > deadline:
                 raise MirrorError(f"too slow: {len(data)} bytes in {limits.total:g} s", silent=True)
