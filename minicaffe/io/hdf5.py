@@ -9,7 +9,6 @@ Numbers are converted to the type that is asked for, by the HDF5 library; what i
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from minicaffe.errors import DataError, FileError, FormatError, MinicaffeError, ShapeError
-from minicaffe.io.atomic import atomic_write
+from minicaffe.io.hdf5_write import hdf5_written
 from minicaffe.proto.hints import nearest
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -50,21 +49,13 @@ def write_datasets(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
     It is of the oldest format that can hold them, so that the libraries of Caffe's time read it.
     """
-    with atomic_write(path) as file:
-        file.write(_image(arrays))
 
-
-def _image(arrays: Mapping[str, np.ndarray]) -> memoryview:
-    """The bytes of a file. Made in memory: on a full disk the library would fail only as the file is closed."""
-    import h5py
-
-    # Files in memory are told apart by their names, in all threads of a process.
-    name = f"in memory {secrets.token_hex(8)}"
-    with h5py.File(name, "w", driver="core", backing_store=False, libver="earliest") as file:
+    def fill(file: Any) -> None:
         for name, array in arrays.items():
             file.create_dataset(name, data=array)
-        file.flush()
-        return memoryview(file.id.get_file_image())
+
+    with hdf5_written(path, fill):
+        pass
 
 
 @contextmanager

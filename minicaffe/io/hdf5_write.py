@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from minicaffe.io.atomic import atomic_path
+from minicaffe.io.caffemodel_write import Written
+
+_CHUNK = 1 << 20
 
 Path = str | os.PathLike[str]
 
@@ -26,6 +30,16 @@ def hdf5_written(path: Path, fill: Callable[[Any], None]) -> Iterator[IO[bytes]]
         yield file
 
 
+def size_and_digest(file: IO[bytes]) -> Written:
+    """Size and SHA-256 of a file that is open."""
+    size, digest = 0, hashlib.sha256()
+    file.seek(0)
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+    return Written(size, digest.hexdigest())
+
+
 class _Writing:
     """One run of the library, in a thread: only there can no signal's exception end one of its calls half-done."""
 
@@ -35,13 +49,14 @@ class _Writing:
 
     def run(self) -> None:
         thread = threading.Thread(target=self._work, name="minicaffe HDF5 writer")
-        thread.start()
         try:
+            thread.start()
             thread.join()
         except BaseException as interrupt:
-            # Ctrl-C: what is still to come is dropped, so that it is over soon.
+            # Ctrl-C: what is still to come is dropped, so that it is over soon; and also if nobody waits for it.
             self._target.error = self._target.error or interrupt
-            thread.join()
+            with contextlib.suppress(RuntimeError):
+                thread.join()
             raise
         # The system's word first: what the library says of it later is a consequence.
         error = self._target.error or self._error
@@ -67,25 +82,35 @@ class _Target:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._at = self._end = 0
         self.error: BaseException | None = None
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._try(self._file.seek, offset, whence)
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
+        return self._at
 
     def tell(self) -> int:
-        return self._try(self._file.tell)
-
-    def read(self, size: int = -1) -> bytes:
-        return self._try(self._file.read, size) or b""
+        return self._at
 
     def readinto(self, buffer: Any) -> int:
-        return self._try(self._file.readinto, buffer)  # type: ignore[attr-defined]
+        count = self._try(self._file.readinto, buffer)  # type: ignore[attr-defined]
+        self._at += count
+        return count
+
+    def read(self, size: int) -> bytes:
+        data = bytearray(size)
+        return bytes(data[: self.readinto(data)])
 
     def write(self, data: Any) -> int:
-        return self._try(self._write_all, memoryview(data))
+        self._try(self._write_all, memoryview(data))
+        self._at += len(data)
+        self._end = max(self._end, self._at)
+        return len(data)
 
-    def truncate(self, size: int | None = None) -> int:
-        return self._try(self._file.truncate, size)
+    def truncate(self, size: int) -> int:
+        self._try(self._file.truncate, size)
+        self._end = size
+        return size
 
     def flush(self) -> None:
         """Nothing is kept back here."""
@@ -97,10 +122,11 @@ class _Target:
             at += self._file.write(data[at:])
         return at
 
-    def _try(self, work: Callable[..., Any], *arguments: Any) -> Any:
+    def _try(self, work: Callable[[Any], int], argument: Any) -> int:
         if self.error is None:
             try:
-                return work(*arguments)
+                self._file.seek(self._at)
+                return work(argument)
             except BaseException as error:
                 self.error = error
         return 0

@@ -15,7 +15,7 @@ from minicaffe.backend import random
 from minicaffe.blob import DIFF, Blob
 from minicaffe.errors import ParamError
 from minicaffe.layers.base import TEST, TRAIN, Context
-from minicaffe.net import weights as weight_files
+from minicaffe.net import weights as weight_files, weights_hdf5
 from minicaffe.net.build import assemble, close_layers
 from minicaffe.net.debug import DebugInfo
 from minicaffe.net.graph import Graph
@@ -37,7 +37,7 @@ class Net(Scripting):
     network_file: a prototxt (any format Caffe ever had).  phase: TRAIN (0) or TEST (1).
     level, stages: the NetState that include and exclude rules are held against. The file's own phase and level
     do not count, its stages do.
-    weights: a .caffemodel to copy parameters from.
+    weights: a .caffemodel, or HDF5 weights, to copy parameters from.
     dtype: "float32", or "float64" for gradient checks.
     memory_order: "auto", "c" or "batch_innermost" (backend/layout.py).
     pycaffe's older form is understood, too: Net(network_file, weights_file, phase).
@@ -205,8 +205,12 @@ class Net(Scripting):
             self.param_diffs.fill(0)
 
     def copy_from(self, path: Path) -> None:
-        """Copy the parameters of equally named layers from a .caffemodel (net/weights.py)."""
+        """Copy the parameters of equally named layers from a file, binary or HDF5 (net/weights.py)."""
         weight_files.copy_from(self, path)
+
+    def load_hdf5(self, path: Path) -> None:
+        """Copy the parameters of equally named layers from an HDF5 file (net/weights_hdf5.py)."""
+        weights_hdf5.load_hdf5(self, path)
 
     def share_trained_layers_with(self, other: Net) -> None:
         """Use other's parameter memory in equally named layers (data, not diff)."""
@@ -218,6 +222,10 @@ class Net(Scripting):
     def save(self, path: Path, *, write_diff: bool = False) -> weight_files.Written:
         """Write a .caffemodel, atomically. Returns its size in bytes and its SHA-256."""
         return weight_files.save(self, path, write_diff=write_diff)
+
+    def save_hdf5(self, path: Path, write_diff: bool = False) -> weight_files.Written:
+        """Write the parameters as HDF5, atomically. Returns the file's size in bytes and its SHA-256."""
+        return weights_hdf5.save_hdf5(self, path, write_diff=write_diff)
 
     # --- what goes on between runs -------------------------------------------------------------
 

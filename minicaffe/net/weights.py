@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from minicaffe import log
 from minicaffe.blob import DATA, DIFF, Blob, shape_text
-from minicaffe.errors import DeviceError, FormatError, ShapeError
+from minicaffe.errors import DeviceError, ShapeError
 from minicaffe.io.blobproto import StoredBlob
 from minicaffe.io.caffemodel import read_caffemodel
 from minicaffe.io.caffemodel_write import Written, write_caffemodel
 from minicaffe.io.wire_file import is_hdf5
 from minicaffe.layers.base import Layer
+from minicaffe.net.weights_hdf5 import load_hdf5
 from minicaffe.proto import caffe_pb2
 
 if TYPE_CHECKING:
@@ -21,15 +22,16 @@ if TYPE_CHECKING:
 
 
 def copy_from(net: Net, path: str | os.PathLike[str]) -> None:
-    """Copy the blobs of every layer of a .caffemodel into the first layer of that name; others are logged.
+    """Copy the blobs of every layer of a file into the first layer of that name; others are logged.
+
+    A file whose content is HDF5, whatever its name, is read as load_hdf5 does.
 
     Nothing is copied unless everything fits: ShapeError for another number of blobs or another shape,
     FormatError or FileError for a file that cannot be read.
     """
     name = os.fspath(path)
     if is_hdf5(path):
-        text = "is HDF5, and this version reads binary weights only: save them with net.save(), as a .caffemodel"
-        raise FormatError(text, file=name)
+        return load_hdf5(net, path)
     found = pairs(net, read_caffemodel(path), "copy", name)
     if not found and any(layer.blobs for layer in net.graph.layers):
         log.warning(f"{name}: none of its layers has the name of a layer of this net; nothing was copied")
