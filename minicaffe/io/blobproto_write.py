@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -55,11 +55,17 @@ class EncodedBlob:
         return array
 
 
-def write_binaryproto(path: str | os.PathLike[str], data: np.ndarray, legacy: bool = True) -> None:
-    """Write one blob to a file of its own, by default with the four legacy sizes, as compute_image_mean does."""
-    blob = EncodedBlob(data, legacy=legacy)
-    with atomic_write(path) as file:
-        file.writelines(blob.pieces())
+def write_binaryproto(target: str | os.PathLike[str] | IO[bytes], data: np.ndarray, legacy: bool = True) -> None:
+    """Write one blob to a file of its own, by default with the four legacy sizes, as compute_image_mean does.
+
+    A file given by its path appears whole or not at all.
+    """
+    pieces = EncodedBlob(data, legacy=legacy).pieces()
+    if not isinstance(target, (str, os.PathLike)):
+        target.writelines(pieces)
+        return
+    with atomic_write(target) as file:
+        file.writelines(pieces)
 
 
 def _legacy_sizes(shape: tuple[int, ...]) -> bytes:
