@@ -37,7 +37,7 @@ def _plain_error(kind: type[MinicaffeError], message: str, field: str) -> Minica
 class DataTransformer:
     """Applies a TransformationParameter to batches.
 
-    seed, name: of the net, and of the layer that asks.  error: makes exceptions, as Layer.error does.
+    seed, name: of the net, and of the layer that asks; the seed may be set anew.  error: makes exceptions, as Layer.error does.
     draws: whether items are mirrored or cropped by chance.  mean_image: what mean_file holds, (C, H, W), or None.
     Raises ParamError for settings that contradict each other, FileError or FormatError for the mean file.
     """
@@ -45,7 +45,7 @@ class DataTransformer:
     def __init__(self, param: Any, phase: int, seed: int = 0, name: str = "", error: MakeError | None = None) -> None:
         self.param = param
         self.draws: bool = param.mirror or bool(param.crop_size and phase == caffe_pb2.TRAIN)
-        self._phase, self._seed, self._name = phase, seed, name
+        self._phase, self.seed, self._name = phase, seed, name
         self._error = error or _plain_error
         self.mean_image = self._read_mean() if param.HasField("mean_file") else None
         # The mean, as large as the items that came last; room for items that are cut out.
@@ -136,7 +136,7 @@ class DataTransformer:
 
     def _draw(self, out_shape: Sequence[int], shape: Sequence[int], index: int) -> np.ndarray:
         """Mirror (0 or 1), first row and first column of each item: (N, 3)."""
-        numbers = item_numbers(index, out_shape[0], self._seed, "transform", self._name)[:, :3]
+        numbers = item_numbers(index, out_shape[0], self.seed, "transform", self._name)[:, :3]
         choices = np.array([2, shape[1] - out_shape[2] + 1, shape[2] - out_shape[3] + 1], np.uint64)
         draws = (numbers % choices).astype(np.int64)
         if not self.param.mirror:

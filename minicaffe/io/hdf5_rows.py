@@ -65,18 +65,24 @@ class HDF5Rows:
         key: str = "",
     ) -> None:
         self._paths, self._names, self._dtype = list(paths), list(names), dtype
-        self._shuffle, self._seed, self._key = shuffle, seed, key
+        self._shuffle, self._key = shuffle, key
         self._shapes = [read_shapes(path, names) for path in paths]
         self.shapes: list[Shape] = [shape[1:] for shape in self._shapes[0]]
         for file in range(len(paths)):
             self._check_rows(file)
         self._counts = np.array([shapes[0][0] for shapes in self._shapes])
         self.count = int(self._counts.sum())
-        # What is at hand: the epoch's order of files, a file's order of rows, a file's values.
-        self._epoch, self._files, self._ends = -1, np.empty(0, int), np.empty(0, int)
-        self._ordered, self._rows = (-1, -1), np.empty(0, int)
+        # What is at hand: a file's values, and the orders that `reseed` takes back.
         self._loaded: int | None = None
         self._values: list[np.ndarray] = []
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Shuffle by another seed from now on."""
+        self._seed = seed
+        # The order of files in an epoch, and where each of them ends; the order of rows in an epoch's file.
+        self._epoch, self._files, self._ends = -1, np.empty(0, int), np.empty(0, int)
+        self._ordered, self._rows = (-1, -1), np.empty(0, int)
 
     def read(self, epoch: int, index: int, out: Sequence[np.ndarray]) -> tuple[int, int]:
         """Fill `out`, an array (N, *row) for each dataset, with the N rows from a place on; returns the place behind.

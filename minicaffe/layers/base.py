@@ -39,7 +39,8 @@ class Context:
     """What a layer gets from its net.
 
     backend, dtype: where its arrays lie, and of what type.  workspace: the scratch that its layers take turns with.
-    phase: TRAIN or TEST, for layers that do not say.  seed: of all random numbers (backend/random.py).
+    phase: TRAIN or TEST, for layers that do not say.
+    seed: of all random numbers (backend/random.py); another one once a net takes up a snapshot, before `restore`.
     layout: the memory order of blobs that layers make for themselves.
     """
 

@@ -130,8 +130,12 @@ class BasePrefetchingDataLayer(Layer):
         for blob, values in zip(top, (batch.data, batch.label), strict=False):
             blob.reshape(*values.shape)
             blob.load(DATA, values)
-        self._place = self._prefetcher.state()
+        place = self._prefetcher.state()
         self._prefetcher.release()
+        # Not when the thread turns back, which is a matter of timing.
+        if place.get("epoch") != self._place.get("epoch"):
+            log.info("Restarting data prefetching from start.")
+        self._place = place
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         """Nothing lies below."""
@@ -143,6 +147,7 @@ class BasePrefetchingDataLayer(Layer):
     def restore(self, state: dict) -> None:
         """Go on behind the batch that was used last when `state` was taken; where that fails, go on as before."""
         self._prefetcher.stop()
+        self.transformer.seed = self.context.seed
         self.seek(state)
         self._place = dict(state)
 

@@ -83,7 +83,7 @@ class DataLayer(BasePrefetchingDataLayer):
             raise self.error(FormatError, f"{text}; begin a new run with its weights") from None
 
     def fill(self, batch: Batch) -> dict:
-        cursor, epoch = self._cursor, self._cursor.epoch
+        cursor = self._cursor
         with self.placed():
             values = cursor.read(self.batch_size)
             decoded = self._decode(values)
@@ -92,8 +92,6 @@ class DataLayer(BasePrefetchingDataLayer):
         self.transformer.transform(decoded.items, batch.data, self._items)
         batch.label[...] = decoded.labels
         self._items += self.batch_size
-        if cursor.epoch != epoch:
-            log.info("Restarting data prefetching from start.")
         last = {"key": cursor.keys[-1].hex(), "crc32": zlib.crc32(values[-1])}
         return {"items": self._items, "epoch": cursor.epoch, "index": cursor.index, **last}
 

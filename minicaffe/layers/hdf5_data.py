@@ -95,4 +95,5 @@ class HDF5DataLayer(Layer):
             found = f"whose files have {self.rows.count} rows, when the snapshot was taken they had {rows}"
             advice = "give the files that were read then, or begin a new run with the snapshot's weights"
             raise self.error(DataError, f'is "{self.param.source}", {found}; {advice}', _SOURCE)
+        self.rows.reseed(self.context.seed)
         self.epoch, self.index = epoch, index

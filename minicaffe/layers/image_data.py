@@ -66,7 +66,7 @@ class ImageDataLayer(BasePrefetchingDataLayer):
         self._begin_epoch(epoch)
 
     def fill(self, batch: Batch) -> dict:
-        epoch, lines = self._epoch, self._next_lines()
+        lines = self._next_lines()
         images = [self._load(line) for line in lines]
         with self.placed():
             shape = self.common_shape(images, lambda i: self.images.name(lines[i]))
@@ -76,8 +76,6 @@ class ImageDataLayer(BasePrefetchingDataLayer):
         self.transformer.transform(np.stack(images) if alike else images, batch.data, self._items)
         batch.label[...] = labels
         self._items += self.batch_size
-        if self._epoch != epoch:
-            log.info("Restarting data prefetching from start.")
         return {**self.start, "items": self._items, "epoch": self._epoch, "index": self._index}
 
     def _check_new_size(self) -> None:

@@ -147,6 +147,7 @@ class MemoryDataLayer(Layer):
         elif position >= len(self.data):
             text = f"holds {len(self.data)} items, when the snapshot was taken they were more than {position}"
             raise self.error(DataError, f"{text}; hand the arrays of then over before you restore it")
+        self.transformer.seed = self.context.seed
         self.position, self.items = position, items
 
     # --- how -----------------------------------------------------------------------------------

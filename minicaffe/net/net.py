@@ -13,7 +13,7 @@ import numpy as np
 from minicaffe import backend as backends, log
 from minicaffe.backend import random
 from minicaffe.blob import DIFF, Blob
-from minicaffe.errors import ParamError
+from minicaffe.errors import FormatError, ParamError
 from minicaffe.layers.base import TEST, TRAIN, Context
 from minicaffe.net import weights as weight_files, weights_hdf5
 from minicaffe.net.build import assemble, close_layers
@@ -100,7 +100,7 @@ class Net(Scripting):
         self.debug_info: bool = source.param.debug_info
         self.dtype = checked_dtype(dtype)
         seed = random.next_net_seed() if seed is None else seed
-        context = Context(self.backend, self.dtype, self.phase, seed, self.backend.layout(memory_order))
+        context = self._context = Context(self.backend, self.dtype, self.phase, seed, self.backend.layout(memory_order))
         specs = layer_specs(source.param.layer, source.origins)
         graph, self._memory = assemble(specs, state, source.param, context)
         self.graph: Graph = graph
@@ -229,16 +229,35 @@ class Net(Scripting):
 
     # --- what goes on between runs -------------------------------------------------------------
 
-    def state(self) -> dict[str, dict]:
-        """What a snapshot has to keep of the layers (data positions, random counters), by layer name."""
-        states = zip(self._state_keys(), (layer.state() for layer in self.graph.layers), strict=True)
-        return {key: state for key, state in states if state}
+    def state(self) -> dict[str, Any]:
+        """What a snapshot has to keep: the seed, and of the layers data positions, counters of draws, memories.
 
-    def restore(self, state: dict[str, dict]) -> None:
-        """Take up what `state` gave. Layers that it does not name start anew."""
+        {"seed": ..., "layers": {name: state}}, plain numbers and strings.
+        """
+        states = zip(self._state_keys(), (layer.state() for layer in self.graph.layers), strict=True)
+        return {"seed": self._context.seed, "layers": {key: state for key, state in states if state}}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` gave. Layers that it does not name go on as they are, and so do all where one cannot.
+
+        Raises FormatError, DataError for a state that is not one of this net, or of other data.
+        """
+        before = self.state()
+        try:
+            self._take_up(state)
+        except BaseException:
+            self._take_up(before)
+            raise
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        seed, layers = state.get("seed"), state.get("layers")
+        if not isinstance(seed, int) or seed < 0 or not isinstance(layers, dict):
+            text = f"cannot go on from the snapshot: what it keeps of net '{self.name}' has no seed, or no layers"
+            raise FormatError(f"{text}; begin a new run with its weights")
+        self._context.seed = seed
         for key, layer in zip(self._state_keys(), self.graph.layers, strict=True):
-            if key in state:
-                layer.restore(state[key])
+            if isinstance(layers.get(key), dict):
+                layer.restore(layers[key])
 
     def _state_keys(self) -> list[str]:
         """The layers' names; where several layers bear one, the later ones are counted."""

@@ -172,9 +172,9 @@ def test_what_is_logged(layer, tmp_path, kind, images, capsys):
     assert lines(capsys) == [("I", f"Opened {kind} {tmp_path / 'db'}"), ("I", "output data size: 3,3,4,5")]
     batches(run, 7)
     run.layer.close()
-    # Records 0 to 5 three times, and up to four batches ahead.
+    # Records 0 to 5 three times, whatever was made ahead.
     found = [line for line in lines(capsys) if "Waiting" not in line[1]]
-    assert set(found) == {("I", "Restarting data prefetching from start.")} and 3 <= len(found) <= 5
+    assert found == [("I", "Restarting data prefetching from start.")] * 3
 
 
 def test_a_note_is_a_warning_each_time(layer, tmp_path, images, capsys):

@@ -234,13 +234,13 @@ def test_state_goes_with_a_snapshot():
     one, other = (make_net(python("c", "", "n", "Counter")) for _ in range(2))
     one.forward()
     one.forward()
-    assert one.state() == {"c": {"count": 2}}
+    assert one.state()["layers"] == {"c": {"count": 2}}
     other.restore(one.state())
     assert other.forward()["n"].tolist() == [[caffe.TRAIN, 3]] * 3
 
 
 def test_an_attribute_of_that_name_is_no_state():
-    assert make_net(inputs("x") + python("p", "x", "y", "Forgetful")).state() == {}
+    assert make_net(inputs("x") + python("p", "x", "y", "Forgetful")).state()["layers"] == {}
 
 
 # --- exceptions ----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from net_kit import inner_product, inputs, layer, make_net, set_blobs
 
 import minicaffe
-from minicaffe.errors import FileError, MinicaffeError, ParamError, ShapeError
+from minicaffe.errors import FileError, FormatError, MinicaffeError, ParamError, ShapeError
 from minicaffe.net.net import Net
 
 TRAIN, TEST = 0, 1
@@ -357,14 +357,14 @@ def test_a_state_brings_random_layers_back():
     net.forward()
     state = net.state()
     expected = {name: np.array(array) for name, array in net.forward().items() if name != "x"}
-    assert set(state) == {"a", "b"}
+    assert set(state["layers"]) == {"a", "b"}
     net.forward()
     net.restore(state)
     for name, array in net.forward().items():
         if name != "x":
             np.testing.assert_array_equal(array, expected[name])
     other = make_net(text)
-    other.restore({"b": state["b"], "gone": {}})
+    other.restore({"seed": state["seed"], "layers": {"b": state["layers"]["b"], "gone": {}}})
     found = other.forward()
     np.testing.assert_array_equal(found["b"], expected["b"])
     assert not np.array_equal(found["a"], expected["a"])
@@ -374,7 +374,7 @@ def test_states_of_layers_of_one_name_keep_apart():
     net = make_net(drawing("same", "a") + drawing("same", "b") + drawing("same", "c"))
     net.layers[1].restore({"forward_count": 5})
     state = net.state()
-    assert state == {
+    assert state["layers"] == {
         "same": {"forward_count": 0},
         "same#1": {"forward_count": 5},
         "same#2": {"forward_count": 0},
@@ -382,6 +382,27 @@ def test_states_of_layers_of_one_name_keep_apart():
     other = make_net(drawing("same", "a") + drawing("same", "b") + drawing("same", "c"))
     other.restore(state)
     assert other.state() == state
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ({}, "cannot go on from the snapshot: what it keeps of net 'net' has no seed, or no layers"),
+        ({"seed": -1, "layers": {}}, "has no seed, or no layers; begin a new run with its weights"),
+        ({"seed": 1, "layers": []}, "has no seed, or no layers; begin a new run with its weights"),
+        (
+            {"seed": 5, "layers": {"a": {"forward_count": 5}, "b": {}}},
+            'layer "b" (DummyData): cannot go on from the snapshot: it has no forward_count for this layer',
+        ),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(state, text):
+    net = make_net('name: "net"' + drawing("a", "a") + drawing("b", "b"))
+    before = net.state()
+    with pytest.raises(FormatError) as caught:
+        net.restore(state)
+    assert text in str(caught.value)
+    assert net.state() == before
 
 
 # --- threads ------------------------------------------------------------------------------------------------
