@@ -35,6 +35,11 @@ class Backend:
     def is_gpu(self) -> bool:
         return self.device_id is not None
 
+    @property
+    def threads(self) -> int:
+        """How many of the process's threads share a kernel's work. Sums are cut up by it."""
+        return 1 if self.is_gpu else TEAM.size
+
     def layout(self, memory_order: str = "auto") -> Layout:
         """The rule for the memory order of a net's blobs; on a GPU always C order unless forced."""
         if memory_order not in LAYOUTS:

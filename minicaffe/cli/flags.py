@@ -14,7 +14,7 @@ CAFFES: dict[str, dict[str, Any]] = {
     "solver": {"metavar": "FILE", "help": "the solver definition"},
     "model": {"metavar": "FILE", "help": "the net definition"},
     "weights": {"metavar": "FILE[,FILE]", "help": "weights to start from (.caffemodel)"},
-    "snapshot": {"metavar": "FILE", "help": "a .solverstate to go on from"},
+    "snapshot": {"metavar": "FILE", "help": 'a .solverstate to go on from, or "auto": the newest that is whole'},
     "gpu": {"metavar": "N", "help": 'number of the GPU, or "none" for the CPU'},
     "iterations": {"metavar": "N", "type": int, "default": 50, "help": "batches to run (default 50)"},
     "level": {"metavar": "N", "type": int, "help": "level of the net's state"},

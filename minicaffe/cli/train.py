@@ -17,6 +17,8 @@ from minicaffe.solver import Action, Solver
 from minicaffe.solver.signals import SignalHandler
 from minicaffe.tools.flags import consent_of, names
 
+# -snapshot auto
+AUTO = "auto"
 USES = ("solver", "weights", "snapshot", "gpu", "level", "stage", "sigint_effect", "sighup_effect")
 
 
@@ -32,6 +34,9 @@ def parser() -> Parser:
     made = Parser("train", "Train a net as a solver file says.", USES)
     made.add_argument("solver_file", nargs="?", metavar="SOLVER", help="the solver definition")
     made.add("max_iter", metavar="N", type=int, help="train for N iterations, whatever the solver file says")
+    made.add("snapshot_keep", metavar="N", type=int, help="keep the newest N snapshots, remove older ones")
+    what = "what a polite kill does: stop (default), snapshot, none"
+    made.add("sigterm_effect", metavar="EFFECT", default="stop", help=what)
     made.add_python_layer()
     made.add_boolean("allow_nan", help="go on when the loss is no number any more, as Caffe does")
     return made
@@ -40,17 +45,19 @@ def parser() -> Parser:
 def train(flags: argparse.Namespace) -> None:
     sigint = effect("sigint_effect", flags.sigint_effect or "stop")
     sighup = effect("sighup_effect", flags.sighup_effect or "snapshot")
+    sigterm = effect("sigterm_effect", flags.sigterm_effect)
     source = read_solver(solver_file(flags))
     override(source.param, flags)
     use_device(device_of(source.param, flags))
-    solver = Solver(source, allow_nan=flags.allow_nan)
+    solver = Solver(source, allow_nan=flags.allow_nan, snapshot_keep=flags.snapshot_keep)
     try:
-        if flags.snapshot:
-            log.info(f"Resuming from {flags.snapshot}")
-            solver.restore(flags.snapshot)
+        resume(solver, flags.snapshot)
         log.info("Starting Optimization")
         # Not before: while nothing is trained, Ctrl-C has nothing to save.
-        with SignalHandler(sigint, sighup) as handler, bar_on_terminal(solver.param.max_iter, solver.iter) as bar:
+        with (
+            SignalHandler(sigint, sighup, sigterm) as handler,
+            bar_on_terminal(solver.param.max_iter, solver.iter) as bar,
+        ):
             solver.action_function = handler.poll
             if bar is not None:
                 solver.progress = TrainingBar(bar)
@@ -60,13 +67,24 @@ def train(flags: argparse.Namespace) -> None:
         solver.close()
 
 
+def resume(solver: Solver, snapshot: str | None) -> None:
+    """Go on from the solverstate that is named; from the newest that can be used, if there is any, for AUTO."""
+    if snapshot == AUTO:
+        used = solver.restore_newest()
+        if used:
+            log.info(f"Resumed from {used}")
+    elif snapshot:
+        log.info(f"Resuming from {snapshot}")
+        solver.restore(snapshot)
+
+
 def solver_file(flags: argparse.Namespace) -> str:
     """The one solver file, given by flag or by itself."""
     given = [path for path in (flags.solver, flags.solver_file) if path]
     if len(given) != 1:
         text = f"{len(given)} solver files given" if given else "Need a solver definition to train"
         raise ParamError(f"{text}: minicaffe train SOLVER")
-    if flags.snapshot and flags.weights:
+    if flags.snapshot and flags.snapshot != AUTO and flags.weights:
         raise ParamError(
             "--snapshot and --weights: Give a snapshot to resume training or weights to finetune but not both"
         )
@@ -82,7 +100,8 @@ def override(param: Any, flags: argparse.Namespace) -> None:
     if flags.level is not None:
         param.train_state.level = flags.level
     param.train_state.stage.extend(names(flags.stage))
-    if flags.snapshot or flags.weights:
+    # Where there is no snapshot to go on from yet, AUTO begins with the weights.
+    if flags.weights or (flags.snapshot and flags.snapshot != AUTO):
         del param.weights[:]
     if flags.weights:
         param.weights.append(flags.weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minicaffe.backend import Backend
+from minicaffe.errors import FormatError
 
 # How many losses may wait before they are fetched from the device.
 MOST_PENDING = 256
@@ -46,12 +47,18 @@ class LossWindow:
         return {"size": self.size, "start": self.start, "losses": losses, "smoothed": float(self._smoothed)}
 
     def restore(self, state: dict) -> None:
-        """Take up what `state` gave; a window of another size starts empty."""
-        if state["size"] != self.size:
-            return
-        self.start = state["start"]
-        self._losses = [self._real(loss) for loss in state["losses"]]
-        self._smoothed = self._real(state["smoothed"])
+        """Take up what `state` gave; a window of another size starts empty.
+
+        Raises FormatError for what is no window.
+        """
+        try:
+            size, start = int(state["size"]), int(state["start"])
+            losses = [self._real(loss) for loss in state["losses"]]
+            smoothed = self._real(state["smoothed"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"the window of losses in the snapshot cannot be read ({error!r})") from error
+        if size == self.size:
+            self.start, self._losses, self._smoothed = start, losses, smoothed
 
     def _take_in(self) -> None:
         pending, self._pending = self._pending, []

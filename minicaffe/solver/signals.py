@@ -1,4 +1,4 @@
-"""Ctrl-C and a closed terminal as requests to a solver. As signal_handler.cpp."""
+"""Ctrl-C, a closed terminal and a polite kill as requests to a solver. As signal_handler.cpp."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from minicaffe.solver.actions import Action
 
 
 class SignalHandler:
-    """While the block runs, SIGINT and SIGHUP ask for an action instead of ending the process.
+    """While the block runs, SIGINT, SIGHUP and SIGTERM ask for an action instead of ending the process.
 
         with SignalHandler(sigint=Action.STOP) as handler:
             solver.action_function = handler.poll
@@ -19,18 +19,21 @@ class SignalHandler:
     (KeyboardInterrupt). Signals reach a Python program's main thread; use it there.
     """
 
-    def __init__(self, sigint: Action = Action.STOP, sighup: Action = Action.SNAPSHOT) -> None:
-        self._effects = {signal.SIGINT: sigint}
+    def __init__(
+        self, sigint: Action = Action.STOP, sighup: Action = Action.SNAPSHOT, sigterm: Action = Action.STOP
+    ) -> None:
+        # In the order in which they are taken up.
+        self._effects = {signal.SIGTERM: sigterm, signal.SIGINT: sigint}
         # Windows has no SIGHUP.
         if hasattr(signal, "SIGHUP"):
-            self._effects[signal.SIGHUP] = sighup
+            self._effects = {signal.SIGHUP: sighup, **self._effects}
         self._got = dict.fromkeys(self._effects, False)
         self._stopping = False
         self._before: dict[int, Any] = {}
 
     def poll(self) -> Action:
-        """The action asked for since the last call: SIGHUP's first, SIGINT's with the next call."""
-        for number in sorted(self._got, key=lambda number: number == signal.SIGINT):
+        """The action asked for since the last call; of several signals SIGHUP's first, others' with the next calls."""
+        for number in self._effects:
             if self._got[number]:
                 self._got[number] = False
                 return self._effects[number]

@@ -3,35 +3,55 @@
     <snapshot_prefix>_iter_<iter>.caffemodel     the net, as Net.save writes it
     <snapshot_prefix>_iter_<iter>.solverstate    iteration, history, and the name of the former
 
-The solverstate is written last, and names the weights' size and SHA-256: a pair that does not belong together is
-found when it is read. Beside Caffe's fields it holds, as JSON in a field that Caffe skips, where data layers and the
-loss window stand.
+both with .h5 behind them where snapshot_format is HDF5. The solverstate names the weights' size and SHA-256: a pair
+that does not belong together is found when it is read. Beside Caffe's fields it holds, as JSON where Caffe does not
+look, what an exact resume needs (resume.py).
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from minicaffe import log
-from minicaffe.errors import FileError, FormatError, Origin, ParamError, SolverError
-from minicaffe.io.atomic import check_writable, remove_stale
+from minicaffe.errors import FileError, FormatError, Origin, SolverError
+from minicaffe.io.atomic import atomic_paths, check_writable, remove_stale
+from minicaffe.io.caffemodel_write import Written
 from minicaffe.io.solverstate import SolverState, read_solverstate, write_solverstate
+from minicaffe.io.solverstate_hdf5 import read_solverstate_hdf5, write_solverstate_hdf5
 from minicaffe.io.wire_file import size_and_sha256
 from minicaffe.net.net import Net
 from minicaffe.proto import caffe_pb2
 from minicaffe.solver.settings import setting_error
 
+MODEL, STATE = "caffemodel", "solverstate"
+HDF5_SUFFIX = ".h5"
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a pair is written. suffix: of its files' names.  words: for the log."""
+
+    suffix: str
+    words: str
+    save: Callable[..., Written]
+    write_state: Callable[[str, SolverState], None]
+
+
+FORMATS = {
+    caffe_pb2.SolverParameter.BINARYPROTO: Format("", "binary proto", Net.save, write_solverstate),
+    caffe_pb2.SolverParameter.HDF5: Format(HDF5_SUFFIX, "HDF5", Net.save_hdf5, write_solverstate_hdf5),
+}
+
 
 def check_snapshots(param: Any, origin: Origin) -> None:
     """Raises unless snapshots of this solver can be written where they are to go; found before any training.
 
-    ParamError for a format that is not written, FileError for a folder that cannot be.
+    ParamError for a prefix that is not set, FileError for a folder that cannot be written to.
     """
-    if param.snapshot_format != caffe_pb2.SolverParameter.BINARYPROTO:
-        text = "is HDF5: this version of minicaffe writes no HDF5 snapshots yet; leave it out, or set it to BINARYPROTO"
-        raise setting_error(origin, "snapshot_format", text)
     if not param.snapshot_prefix:
         text = "is not set, and snapshots need it: give a path that their names begin with"
         raise setting_error(origin, "snapshot_prefix", text)
@@ -43,37 +63,38 @@ def check_snapshots(param: Any, origin: Origin) -> None:
         log.info(f"Removed {path}, which a process that was killed left half-written")
 
 
-def snapshot_path(param: Any, iteration: int, extension: str) -> str:
-    """Name of a snapshot's file. extension: "caffemodel" or "solverstate"."""
-    return f"{param.snapshot_prefix}_iter_{iteration}.{extension}"
+def snapshot_path(param: Any, iteration: int, kind: str) -> str:
+    """Name of a snapshot's file. kind: MODEL or STATE."""
+    return f"{param.snapshot_prefix}_iter_{iteration}.{kind}{FORMATS[param.snapshot_format].suffix}"
 
 
 def write_snapshot(net: Net, param: Any, state: SolverState, extra: dict) -> str:
     """Write weights and solverstate; returns the latter's path.
 
     state: with iter, current_step and history.  extra: plain numbers and strings that an exact resume needs.
-    Raises FileError where a file cannot be written; what was there under its name is then untouched.
+    Raises FileError where a file cannot be written; what was there under both names is then untouched.
     """
-    state.learned_net = snapshot_path(param, state.iter, "caffemodel")
-    log.info(f"Snapshotting to binary proto file {state.learned_net}")
-    written = net.save(state.learned_net, write_diff=param.snapshot_diff)
-    model = {"size": written.size, "sha256": written.sha256}
-    state.extra = json.dumps({"model": model, **extra}, separators=(",", ":")).encode()
-    path = snapshot_path(param, state.iter, "solverstate")
-    log.info(f"Snapshotting solver state to binary proto file {path}")
-    write_solverstate(path, state)
+    form = FORMATS[param.snapshot_format]
+    model, path = (snapshot_path(param, state.iter, kind) for kind in (MODEL, STATE))
+    state.learned_net = model
+    with atomic_paths(model, path) as (new_model, new_path):
+        log.info(f"Snapshotting to {form.words} file {model}")
+        written = form.save(net, new_model, write_diff=param.snapshot_diff)
+        told = {"model": {"size": written.size, "sha256": written.sha256}, **extra}
+        state.extra = json.dumps(told, separators=(",", ":")).encode()
+        log.info(f"Snapshotting solver state to {form.words} file {path}")
+        form.write_state(new_path, state)
     return path
 
 
 def read_snapshot(path: str | os.PathLike[str]) -> tuple[SolverState, dict, str]:
     """The state in a solverstate, what stands beside Caffe's fields, and the path of the weights ("" for none).
 
+    As in Caffe, the name tells the format: HDF5 ends in .h5.
     Raises FileError, FormatError, SolverError; also where the weights are not those that were saved with the state.
     """
     name = os.fspath(path)
-    if name.endswith(".h5"):
-        raise ParamError("this version of minicaffe reads no HDF5 solver states yet; give a .solverstate", file=name)
-    state = read_solverstate(path)
+    state = (read_solverstate_hdf5 if name.endswith(HDF5_SUFFIX) else read_solverstate)(name)
     extra = _extra(state, name)
     return state, extra, find_weights(state.learned_net, name, extra.get("model"))
 
@@ -105,13 +126,16 @@ def find_weights(learned_net: str, state_path: str, model: dict | None = None) -
 
 def _is(path: str, model: dict) -> bool:
     # The size first: a file of another one need not be read.
-    return os.path.getsize(path) == model["size"] and size_and_sha256(path)[1] == model["sha256"]
+    return os.path.getsize(path) == model.get("size") and size_and_sha256(path)[1] == model.get("sha256")
 
 
 def _extra(state: SolverState, path: str) -> dict:
     if not state.extra:
         return {}
     try:
-        return dict(json.loads(state.extra))
+        extra = json.loads(state.extra)
     except ValueError as error:
         raise FormatError(f"what it keeps for an exact resume cannot be read: {error}", file=path) from error
+    if not isinstance(extra, dict) or not isinstance(extra.get("model"), dict):
+        raise FormatError("what it keeps for an exact resume is not what minicaffe writes there", file=path)
+    return extra

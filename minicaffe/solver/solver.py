@@ -10,14 +10,14 @@ import numpy as np
 
 from minicaffe import backend as backends, log
 from minicaffe.backend import random
-from minicaffe.errors import FileError, SolverError
+from minicaffe.errors import FileError, MinicaffeError, ParamError, SolverError
 from minicaffe.io.solverstate import SolverState
 from minicaffe.net.net import Net
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.printer import format_text
 from minicaffe.proto.source import SolverSource
 from minicaffe.proto.upgrade import read_solver
-from minicaffe.solver import divergence, nets
+from minicaffe.solver import divergence, nets, pairs, resume
 from minicaffe.solver.actions import Action
 from minicaffe.solver.display import Display, Progress
 from minicaffe.solver.history import check_history, load_history, saved_history
@@ -26,7 +26,7 @@ from minicaffe.solver.parameters import Parameters
 from minicaffe.solver.policy import check_policy, learning_rate
 from minicaffe.solver.rule import rule_class
 from minicaffe.solver.settings import check_settings, setting_error
-from minicaffe.solver.snapshot import check_snapshots, read_snapshot, write_snapshot
+from minicaffe.solver.snapshot import HDF5_SUFFIX, check_snapshots, read_snapshot, write_snapshot
 from minicaffe.solver.testing import run_test
 from minicaffe.solver.update import Updater
 
@@ -41,6 +41,7 @@ class Solver:
 
     solver_file: a prototxt, or a SolverSource that was read before.
     allow_nan: whether to go on when the loss is no number any more, as Caffe does.
+    snapshot_keep: how many snapshots stay; older ones under the same prefix are removed. None for all.
     dtype, memory_order: of the nets, as Net has them.
 
     net, test_nets: the nets.  iter: updates done.  param: max_iter, display, base_lr.
@@ -60,6 +61,7 @@ class Solver:
         solver_file: str | os.PathLike[str] | SolverSource,
         *,
         allow_nan: bool = False,
+        snapshot_keep: int | None = None,
         dtype: Any = np.float32,
         memory_order: str = "auto",
     ) -> None:
@@ -68,7 +70,7 @@ class Solver:
             log.write(severity, text)
         self._source, self._param = source, source.param
         self.param = Parameters(source.param)
-        self.allow_nan = allow_nan
+        self.allow_nan, self._keep = allow_nan, checked_keep(snapshot_keep)
         rule = rule_class(self.type or self._param.type, source.origin)
         if not self.type:
             set_mode(self._param)
@@ -85,6 +87,8 @@ class Solver:
         self._display = Display(self._param.display)
         self._window = self._new_window()
         self._restored_window: LossWindow | None = None
+        # Where the testing nets stood before the test that is under way.
+        self._before_test: list[dict] | None = None
         self._early_exit = False
         self._failed_snapshot: FileError | None = None
         self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
@@ -245,12 +249,17 @@ class Solver:
     # --- testing -------------------------------------------------------------------------------
 
     def _test_all(self) -> None:
+        """Test all nets. What is interrupted was no test: the nets' data are where they were before."""
         # On a GPU losses are not looked at one by one: that would wait for the device each time.
         self._checked(self._window.smoothed)
+        self._before_test = [net.state() for net in self.test_nets]
         for index in range(len(self.test_nets)):
-            if self._early_exit:
-                return
-            self._test(index)
+            if not self._early_exit:
+                self._test(index)
+        if self._early_exit:
+            for net, state in zip(self.test_nets, self._before_test, strict=True):
+                net.restore(state)
+        self._before_test = None
 
     def _test(self, index: int) -> None:
         log.info(f"Iteration {self.iter}, Testing net (#{index})")
@@ -277,11 +286,11 @@ class Solver:
             divergence.check_weights(self.net, self.iter)
         state = SolverState(self.iter, current_step=self._current_step)
         state.history = saved_history(self.net, self._updater.history)
-        return write_snapshot(self.net, self._param, state, self._extra())
-
-    def _extra(self) -> dict:
-        tests = [net.state() for net in self.test_nets]
-        return {"net": self.net.state(), "test_nets": tests, "loss_window": self._window.state()}
+        test_states = self._before_test or [net.state() for net in self.test_nets]
+        path = write_snapshot(self.net, self._param, state, resume.kept(self.net, test_states, self._window))
+        if self._keep is not None:
+            pairs.clear_away(self._param.snapshot_prefix, self._keep, self.iter)
+        return path
 
     def _try_snapshot(self) -> None:
         """A snapshot on the way: where it fails, training is not thrown away; solve raises in the end."""
@@ -295,27 +304,55 @@ class Solver:
     def restore(self, state_file: str | os.PathLike[str]) -> None:
         """Go on from a solverstate: its weights, history and iteration; and its place in the data, if it has that.
 
-        Raises FileError, FormatError, SolverError, ShapeError where it does not belong to this solver; weights, history
-        and iteration are then as they were.
+        Raises FileError, FormatError, SolverError, ShapeError where it does not belong to this solver; all is then as
+        it was.
         """
-        state, extra, weights = read_snapshot(state_file)
-        check_history(self.net, self._updater.history, state.history, os.fspath(state_file))
-        self._restore_data(extra)
-        if weights:
-            self.net.copy_from(weights)
-        log.info("SGDSolver: restoring history")
+        path = os.fspath(state_file)
+        state, extra, weights = read_snapshot(path)
+        check_history(self.net, self._updater.history, state.history, path)
+        window = self._new_window()
+        if "loss_window" in extra:
+            window.restore(extra["loss_window"])
+        with resume.going_on(extra, self.net, self.test_nets, path):
+            if weights:
+                self.net.copy_from(weights)
+        if not path.endswith(HDF5_SUFFIX):
+            # As in Caffe, whatever the type is.
+            log.info("SGDSolver: restoring history")
         load_history(self.net, self._updater.history, state.history)
         self.iter, self._current_step = state.iter, state.current_step
-        if "loss_window" in extra:
-            self._restored_window = self._new_window()
-            self._restored_window.restore(extra["loss_window"])
+        self._restored_window = window if "loss_window" in extra else None
 
-    def _restore_data(self, extra: dict) -> None:
-        """Let the layers go on where they stood; Caffe's own states do not say where, and the data begin anew."""
-        self.net.restore(extra.get("net", {}))
-        # There may be more test nets now, or fewer.
-        for net, state in zip(self.test_nets, extra.get("test_nets", []), strict=False):
-            net.restore(state)
+    def restore_newest(self) -> str | None:
+        """Go on from the newest snapshot under snapshot_prefix that is whole and this solver's; its path.
+
+        Others are skipped, with a line in the log that says why. None where there is no snapshot at all; SolverError
+        where there are some, but none that can be used: a run from the start would overwrite them.
+        """
+        prefix = self._param.snapshot_prefix
+        found = pairs.pairs_under(prefix)
+        for pair in found:
+            try:
+                self.restore(pair.state)
+            except MinicaffeError as error:
+                log.warning(f"Skipping the snapshot {pair.state}: {error}")
+                continue
+            for other in pairs.later_than(pair, found):
+                log.warning(f"{other.state} was written after {pair.state}, by another run? If you meant that, name it")
+            return pair.state
+        if found:
+            text = (
+                f"none of the {len(found)} snapshots under snapshot_prefix '{prefix}' can be gone on from (see the log)"
+            )
+            raise SolverError(f"{text}; mend one, or move them away, or set another snapshot_prefix to begin anew")
+        log.info(f"There is no snapshot under {prefix} yet: training begins at iteration {self.iter}")
+        return None
+
+
+def checked_keep(count: int | None) -> int | None:
+    if count is not None and count < 1:
+        raise ParamError(f"snapshot_keep is {count}, must be 1 or more: snapshots to keep; leave it out to keep all")
+    return count
 
 
 def set_mode(param: Any) -> None:

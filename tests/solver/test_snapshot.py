@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from solver_kit import CLASSIFIER, history, least_squares, messages, weights, write_solver
 
-from minicaffe.errors import FileError, FormatError, ParamError, ShapeError, SolverError
+from minicaffe.errors import FileError, FormatError, ShapeError, SolverError
 from minicaffe.io.caffemodel import read_caffemodel
 from minicaffe.io.database import create_database
 from minicaffe.io.solverstate import SolverState, read_solverstate, write_solverstate
@@ -158,8 +158,8 @@ def test_a_state_of_caffe_has_nothing_but_caffes_fields(tmp_path):
     assert_array_equal(weights(one.net), weights(other.net))
     assert_array_equal(history(one), history(other))
     # The data start anew.
-    assert other.net.state()["data"]["forward_count"] == 0
-    assert one.net.state()["data"]["forward_count"] == 3
+    assert other.net.state()["layers"]["data"]["forward_count"] == 0
+    assert one.net.state()["layers"]["data"]["forward_count"] == 3
 
 
 def test_test_nets_may_come_and_go(tmp_path):
@@ -284,19 +284,6 @@ def test_weights_handed_over_as_a_state(tmp_path):
 
 def test_a_state_that_is_not_there(tmp_path):
     assert "absent.solverstate" in unchanged_after(make(tmp_path), tmp_path / "absent.solverstate", FileError)
-
-
-def test_hdf5_states_are_refused_for_now(tmp_path):
-    path = tmp_path / "x.solverstate.h5"
-    text = unchanged_after(make(tmp_path), path, ParamError)
-    assert text == f"{path}: this version of minicaffe reads no HDF5 solver states yet; give a .solverstate"
-
-
-def test_hdf5_snapshots_are_refused_before_training(tmp_path):
-    solver = make(tmp_path, f"{SETTINGS} snapshot_format: HDF5 max_iter: 3")
-    with pytest.raises(ParamError, match="snapshot_format is HDF5: this version of minicaffe writes no HDF5"):
-        solver.solve()
-    assert solver.iter == 0
 
 
 # --- folders that cannot be written ------------------------------------------------------------
