@@ -124,3 +124,12 @@ class Scripts:
             text=True,
             timeout=60,
         )
+
+
+def passed_to_train_sh(tmp_path, script, *arguments):
+    """The arguments that a script of examples/mnist hands to train.sh when it is called with these."""
+    scripts = Scripts(tmp_path, [f"examples/mnist/{script}", "examples/mnist/train.sh"])
+    (scripts.root / "examples" / "mnist" / "train.sh").write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
+    done = scripts.run(f"examples/mnist/{script}", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()

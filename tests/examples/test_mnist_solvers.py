@@ -1,7 +1,7 @@
 """LeNet with every solver: the files' settings are Caffe's, each learns, and the scripts call the trainer with them."""
 
 import pytest
-from example_kit import Example, Scripts, build, knowing, parameters, shapes, write_digits
+from example_kit import Example, Scripts, build, knowing, parameters, passed_to_train_sh, shapes, write_digits
 from tutorial_kit import outputs_of_tests, train_losses
 
 from minicaffe.proto.caffe_pb2 import TEST, TRAIN
@@ -127,20 +127,22 @@ def test_it_learns(example, databases, name):
     assert outputs_of_tests(text)[30]["accuracy"] > 0.5
 
 
-@pytest.mark.parametrize(("script", "solver"), SCRIPTS.items())
-def test_scripts(tmp_path, script, solver):
+def test_train_sh_does_all_from_nothing(tmp_path):
     files = ("data/mnist/get_mnist.sh", "examples/mnist/create_mnist.sh", "examples/mnist/train.sh")
     real = write_digits(tmp_path / "real")
-    scripts = Scripts(tmp_path, (*files, f"examples/mnist/{script}"), knowing(real), status=3)
-    arguments = ("--max_iter", "5", "--gpu", "a b")
-    done = scripts.run(f"examples/mnist/{script}", *arguments, MINICAFFE_MNIST_DIR=str(real))
+    scripts = Scripts(tmp_path, files, knowing(real), status=3)
+    arguments = ("examples/mnist/lenet_solver_adam.prototxt", "--max_iter", "5", "--gpu", "a b")
+    done = scripts.run("examples/mnist/train.sh", *arguments, MINICAFFE_MNIST_DIR=str(real))
+    assert done.stdout.splitlines() == [f"cwd {scripts.root}", f"train {' '.join(arguments)}"]
+    # The trainer's exit status is the script's.
     assert done.returncode == 3, done.stderr
-    assert done.stdout.splitlines() == [
-        f"cwd {scripts.root}",
-        f"train examples/mnist/{solver} --max_iter 5 --gpu a b",
-    ]
     for name in ("mnist_train_lmdb", "mnist_test_lmdb"):
         assert (scripts.root / "examples" / "mnist" / name / "data.mdb").exists()
+
+
+@pytest.mark.parametrize(("script", "solver"), SCRIPTS.items())
+def test_scripts(tmp_path, script, solver):
+    assert passed_to_train_sh(tmp_path, script, "--gpu", "a b") == [f"examples/mnist/{solver}", "--gpu", "a b"]
 
 
 def test_a_script_without_a_solver_file(tmp_path):
