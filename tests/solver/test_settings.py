@@ -49,8 +49,8 @@ def refusal(tmp_path, settings, kind=ParamError):
         ),
         (
             'type: "Sgd"',
-            'type is "Sgd": Unknown solver type: Sgd (known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD); do you '
-            'mean "SGD"?',
+            'type is "Sgd": Unknown solver type: Sgd (known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD); '
+            'do you mean "SGD"?',
         ),
     ],
 )
