@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from minicaffe import log
 from minicaffe.backend.random import generator
 from minicaffe.errors import DataError
 from minicaffe.io import idx
-from minicaffe.io.database import BACKENDS, create_database
+from minicaffe.io.database import create_database
 from minicaffe.io.datum import make_datum
-from minicaffe.tools.command import progress_bar, run_command, say
+from minicaffe.tools.command import run_command, say
+from minicaffe.tools.conversion import add_backend, put_all
 from minicaffe.tools.flags import Parser
 from minicaffe.tools.mnist_files import note_of
 
@@ -37,11 +39,10 @@ def convert(images_path: Path, labels_path: Path, target: Path, backend: str = "
     say(f"{target}: writing {len(images)} pairs of {images.shape[1]}x{images.shape[2]} ({backend})")
     if note:
         say(f"{target}: WARNING: {note}")
-    bar = progress_bar(len(images), unit="pairs")
-    with bar, create_database(target, backend, note=note) as writer:
-        for key, value in records(images, labels, seed):
-            writer.put(key, value)
-            bar.update()
+    log.info(f"A total of {len(images)} items.")
+    log.info(f"Rows: {images.shape[1]} Cols: {images.shape[2]}")
+    with create_database(target, backend, note=note) as writer:
+        put_all(writer, records(images, labels, seed), len(images), "pairs")
 
 
 def records(images: np.ndarray, labels: np.ndarray, seed: int) -> Iterator[tuple[bytes, bytes]]:
@@ -55,7 +56,7 @@ def records(images: np.ndarray, labels: np.ndarray, seed: int) -> Iterator[tuple
 
 def _parser() -> Parser:
     parser = Parser("convert_mnist_siamese_data", "Make a database of random pairs of MNIST's digits.")
-    parser.add("backend", choices=BACKENDS, default="lmdb", help="default: %(default)s")
+    add_backend(parser)
     parser.add("seed", metavar="N", type=int, default=SEED, help="of the draw (default: %(default)s)")
     parser.add_argument("images", type=Path, metavar="IMAGES", help="IDX file, plain or .gz")
     parser.add_argument("labels", type=Path, metavar="LABELS", help="IDX file, plain or .gz")
