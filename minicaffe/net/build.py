@@ -8,7 +8,7 @@ Everything but the last stage only computes shapes.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minicaffe import log
@@ -31,26 +31,40 @@ def assemble(specs: list[LayerSpec], state: Any, net_param: Any, context: Contex
 
     Raises MinicaffeError kinds that name file, line, layer and field.
     """
+    graph = wire(specs, state, net_param, context)
+    with closing_on_error(graph):
+        check_size(graph)
+        memory = take_memory(graph)
+    log.info("Network initialization done.")
+    return graph, memory
+
+
+def wire(specs: list[LayerSpec], state: Any, net_param: Any, context: Context) -> Graph:
+    """All stages but the last: every blob has its shape, and none its memory. Who calls it closes the layers."""
     included = filter_layers(specs, state)
     log_net(included, net_param, state)
     kept = {id(spec) for spec in included}
     specs = insert_splits(included, [spec for spec in specs if id(spec) not in kept])
     graph = Graph(context, c_order_blobs(specs))
-    try:
+    with closing_on_error(graph):
         for spec in specs:
             add_layer(graph, spec)
         mark_backward(graph, net_param.force_backward)
-        for name in graph.outputs:
-            log.info(f"This network produces output {name}")
-        check_size(graph)
-        memory = take_memory(graph)
+    for name in graph.outputs:
+        log.info(f"This network produces output {name}")
+    return graph
+
+
+@contextlib.contextmanager
+def closing_on_error(graph: Graph) -> Iterator[None]:
+    """A net that is not finished leaves no thread and no open file behind."""
+    try:
+        yield
     except BaseException:
         # The last layer may be half set up, and fail again.
         with contextlib.suppress(Exception):
             close_layers(graph.layers)
         raise
-    log.info("Network initialization done.")
-    return graph, memory
 
 
 def log_net(specs: Sequence[LayerSpec], net_param: Any, state: Any) -> None:
