@@ -1,0 +1,115 @@
+"""The text of a Summary: a table, and below it what the columns come to."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from minicaffe import log
+
+if TYPE_CHECKING:
+    from minicaffe.net.summary import Row, Summary
+
+HEADINGS = ("layer", "type", "output", "parameters", "multiply-adds", "forward", "backward")
+MAGNITUDE = "mean |w|"
+UNITS = ("KiB", "MiB", "GiB", "TiB")
+# Columns of words, which begin at their left edge; numbers end at their right.
+WORDS = 3
+# Long names are shortened to this, and further for a table of 120 columns, but not below 16.
+LONGEST, COLUMNS, SHORTEST = 32, 120, 16
+
+
+def summary_text(summary: Summary) -> str:
+    total = ["total", "", "", f"{summary.parameters:,}", f"{summary.multiply_adds:,}"]
+    total += [bytes_text(summary.forward), bytes_text(summary.backward), ""]
+    lines = [cells for row in summary.rows for cells in row_cells(row)]
+    table = [[*HEADINGS, MAGNITUDE], *lines, total]
+    if all(row.magnitude is None for row in summary.rows):
+        table = [cells[:-1] for cells in table]
+    widths = fit_names(table)
+    head, *body, foot = (aligned(cells, widths) for cells in table)
+    rule = "-" * table_width(widths)
+    phase = ("TRAIN", "TEST")[summary.phase]
+    return "\n".join([f"{summary.name or 'net'}, {phase}", rule, head, rule, *body, rule, foot, rule, *notes(summary)])
+
+
+def fit_names(table: list[list[str]]) -> list[int]:
+    """Shorten names where the table would be too wide; the widths of its columns."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    widths[0] = min(widths[0], LONGEST)
+    widths[0] = min(widths[0], max(SHORTEST, widths[0] - max(0, table_width(widths) - COLUMNS)))
+    for cells in table:
+        cells[0] = shortened(cells[0], widths[0])
+    return widths
+
+
+def table_width(widths: Sequence[int]) -> int:
+    """Two blanks between columns."""
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def shortened(name: str, longest: int) -> str:
+    """A long name without its middle: Split layers bear two names."""
+    if len(name) <= longest:
+        return name
+    end = (longest - 2) // 2
+    return f"{name[: longest - 2 - end]}..{name[-end:]}"
+
+
+def row_cells(row: Row) -> Iterator[list[str]]:
+    """A line for the layer, and more where its tops differ in shape."""
+    shapes = shape_cells(row.shapes)
+    work = "?" if row.multiply_adds is None else number(row.multiply_adds)
+    figures = [number(row.parameters), work, number_of_bytes(row.forward), number_of_bytes(row.backward)]
+    weight = "-" if row.magnitude is None else log.g(row.magnitude)
+    yield [row.name, row.type, shapes[0], *figures, weight]
+    for shape in shapes[1:]:
+        yield ["", "", shape, *[""] * (len(figures) + 1)]
+
+
+def shape_cells(shapes: Sequence[tuple[int, ...]]) -> list[str]:
+    """Shapes as 64x20x24x24, several alike as 2 of 64x20x24x24."""
+    runs = [(shape, len(list(run))) for shape, run in itertools.groupby(shapes)]
+    texts = ["x".join(map(str, shape)) or "scalar" for shape, _ in runs]
+    return [text if many == 1 else f"{many} of {text}" for text, (_, many) in zip(texts, runs, strict=True)] or ["-"]
+
+
+def number(count: int) -> str:
+    return f"{count:,}" if count else "-"
+
+
+def number_of_bytes(count: int) -> str:
+    return bytes_text(count) if count else "-"
+
+
+def bytes_text(count: int) -> str:
+    """1023 B, 1.0 KiB, 57.9 MiB."""
+    if count < 1024:
+        return f"{count} B"
+    power = 1
+    while power < len(UNITS) and count / 1024**power >= 1023.95:
+        power += 1
+    return f"{count / 1024**power:.1f} {UNITS[power - 1]}"
+
+
+def aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    words = [cell.ljust(width) for cell, width in zip(cells[:WORDS], widths[:WORDS], strict=True)]
+    numbers = [cell.rjust(width) for cell, width in zip(cells[WORDS:], widths[WORDS:], strict=True)]
+    return "  ".join([*words, *numbers]).rstrip()
+
+
+def notes(summary: Summary) -> Iterator[str]:
+    """What the columns are."""
+    memory = bytes_text(summary.value_bytes * summary.parameters)
+    yield f"parameters     {summary.parameters:,}, {memory}; learned: {summary.learned:,}"
+    yield f"multiply-adds  {summary.multiply_adds:,} in matrix products, forward, for the whole batch"
+    if any(row.multiply_adds is None for row in summary.rows):
+        yield "               and what layers with a ? do, the user's own"
+    yield f"forward        {bytes_text(summary.forward)} of activations"
+    if summary.backward == summary.forward:
+        yield "backward       the same: no layer runs backward"
+    else:
+        yield f"backward       {bytes_text(summary.backward)} of activations and their gradients"
+    if any(row.magnitude is not None for row in summary.rows):
+        yield f"{MAGNITUDE:14} of the weights given; - where they hold none for a layer"
