@@ -29,7 +29,9 @@ def upgrade(source: NetSource) -> None:
         source.origins.insert(0, _origin(source.origin))
         source.indices.insert(0, None)
     else:
-        names = ", ".join(net.input)
+        # protobuf hands out bytes where they are no UTF-8.
+        texts = [name if isinstance(name, str) else name.decode(errors="backslashreplace") for name in net.input]
+        names = ", ".join(texts)
         source.note("WARNING", f"input names {names}, but there is no input_shape: inputs without shapes are dropped")
     for field in ("input", "input_shape", "input_dim"):
         net.ClearField(field)

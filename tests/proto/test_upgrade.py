@@ -285,6 +285,13 @@ def test_inputs_without_shapes_are_dropped():
     assert ("WARNING", text) in source.notes
 
 
+def test_an_input_that_is_no_text_is_dropped_too():
+    # Field 3, "input", of one byte that is no UTF-8.
+    source = upgrade_net(caffe_pb2.NetParameter.FromString(b"\x1a\x01\xff"))
+    assert source.param == caffe_pb2.NetParameter()
+    assert any("input names \\xff, but" in text for _, text in source.notes)
+
+
 def test_shapes_without_inputs_stay():
     text = "input_dim: 1 input_shape { dim: 2 } layer { name: 'l' }"
     source = parse_net(text)
