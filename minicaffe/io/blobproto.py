@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -75,11 +76,7 @@ def decode_blob(wire: Wire, start: int, end: int) -> StoredBlob:
 
     Raises FormatError where the bytes are no BlobProto, or its values do not fit its shape.
     """
-    values, rest = _split(wire, start, end)
-    try:
-        header = caffe_pb2.BlobProto.FromString(rest)
-    except DecodeError as error:
-        raise wire.error(start, f"a blob's shape cannot be read ({error})") from error
+    values, header = _parse(wire, start, end)
     legacy = any(header.HasField(name) for name in LEGACY)
     shape = tuple(getattr(header, name) for name in LEGACY) if legacy else tuple(header.shape.dim)
     _check_shape(wire, start, shape)
@@ -90,6 +87,20 @@ def decode_blob(wire: Wire, start: int, end: int) -> StoredBlob:
         if array is not None and array.size != math.prod(shape):
             raise wire.error(start, f"a blob of shape {shape_text(shape)} has {array.size} values of {name}")
     return StoredBlob(shape, legacy, data.reshape(shape), None if diff is None else diff.reshape(shape))
+
+
+def check_blob(wire: Wire, start: int, end: int) -> None:
+    """Raise FormatError unless a BlobProto lies between two positions; its values need not fit its shape."""
+    _parse(wire, start, end)
+
+
+def _parse(wire: Wire, start: int, end: int) -> tuple[dict[int, np.ndarray], Any]:
+    """The values of each field that has some, flat, and a BlobProto of all other fields."""
+    values, rest = _split(wire, start, end)
+    try:
+        return values, caffe_pb2.BlobProto.FromString(rest)
+    except DecodeError as error:
+        raise wire.error(start, f"a blob's shape cannot be read ({error})") from error
 
 
 def _check_shape(wire: Wire, start: int, shape: tuple[int, ...]) -> None:

@@ -55,6 +55,16 @@ class EncodedBlob:
         return array
 
 
+class RawBlob:
+    """A BlobProto as it stood in another file, to be written byte for byte."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data, self.size = data, len(data)
+
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        yield self._data
+
+
 def write_binaryproto(target: str | os.PathLike[str] | IO[bytes], data: np.ndarray, legacy: bool = True) -> None:
     """Write one blob to a file of its own, by default with the four legacy sizes, as compute_image_mean does.
 

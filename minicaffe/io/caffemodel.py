@@ -51,18 +51,67 @@ def read_caffemodel_net(path: str | os.PathLike[str]) -> tuple[NetSource, list[L
 
 def decode_net(wire: Wire) -> tuple[NetSource, list[LayerWeights]]:
     """As read_caffemodel_net, from bytes already at hand."""
-    blobs: list[Field] = []
-    source = _upgraded(wire, _take_out(wire, 0, len(wire.buffer), _BLOBS, blobs))
+    stored = parse_stored_net(wire)
+    source = stored.upgraded()
     if not source.param.layer:
         raise wire.error(0, "the net has no layers")
-    return source, [_weights(wire, layer, blobs) for layer in source.param.layer]
+    return source, [_weights(stored, layer) for layer in source.param.layer]
+
+
+@dataclass
+class StoredNet:
+    """A net of any age as its file holds it.
+
+    param: a NetParameter with a ticket in place of each blob, a BlobProto whose num is its index among `blobs`.
+    protobuf and the upgrades carry the tickets wherever the blobs themselves would have gone.
+    """
+
+    wire: Wire
+    param: Any
+    blobs: list[Field]
+
+    def upgraded(self) -> NetSource:
+        """The net in today's form, its tickets too. Raises FormatError where it cannot be brought into it."""
+        try:
+            return upgrade_net(self.param, file=self.wire.file)
+        except UnicodeError as error:
+            # protobuf looks at text when it is asked for it.
+            raise _unreadable(self.wire, error) from error
+        except MinicaffeError as error:
+            raise FormatError(f"Failed to upgrade NetParameter: {error}", file=self.wire.file) from error
+
+    def named(self, layer: Any) -> Wire:
+        """The file's bytes, of which errors name the layer."""
+        return Wire(self.wire.buffer, self.wire.file, self.wire.message, _text(layer.name))
+
+    def redeem(self, layer: Any) -> list[Field]:
+        """Where the blobs of a layer lie, in exchange for its tickets."""
+        found = [self.blobs[ticket.num] for ticket in layer.blobs]
+        layer.ClearField("blobs")
+        return found
+
+
+def open_caffemodel(path: str | os.PathLike[str]) -> StoredNet:
+    """The net in a binary weight file, not yet upgraded, and where its blobs lie. Errors as in read_caffemodel_net."""
+    return parse_stored_net(open_message(path, "NetParameter", WEIGHTS, _ADVICE))
+
+
+def parse_stored_net(wire: Wire) -> StoredNet:
+    """As open_caffemodel, from bytes already at hand."""
+    blobs: list[Field] = []
+    data = _take_out(wire, 0, len(wire.buffer), _BLOBS, blobs)
+    try:
+        return StoredNet(wire, caffe_pb2.NetParameter.FromString(data), blobs)
+    except (DecodeError, UnicodeError) as error:
+        raise _unreadable(wire, error) from error
+
+
+def _unreadable(wire: Wire, error: Exception) -> FormatError:
+    return wire.error(0, f"its layers cannot be read ({error})")
 
 
 def _take_out(wire: Wire, start: int, end: int, where: dict[int, Any], blobs: list[Field]) -> bytes:
-    """The message between two positions, with a ticket in place of each blob: a BlobProto whose num is its index.
-
-    protobuf and the upgrades carry the tickets wherever the blobs themselves would have gone.
-    """
+    """The message between two positions, with a ticket (StoredNet) in place of each blob."""
     pieces: list[bytes | memoryview] = []
     for field in wire.fields(start, end):
         if field.number not in where or field.wire_type != LEN:
@@ -75,22 +124,11 @@ def _take_out(wire: Wire, start: int, end: int, where: dict[int, Any], blobs: li
     return b"".join(pieces)
 
 
-def _upgraded(wire: Wire, data: bytes) -> NetSource:
-    try:
-        return upgrade_net(caffe_pb2.NetParameter.FromString(data), file=wire.file)
-    except (DecodeError, UnicodeError) as error:
-        raise wire.error(0, f"its layers cannot be read ({error})") from error
-    except MinicaffeError as error:
-        raise FormatError(f"Failed to upgrade NetParameter: {error}", file=wire.file) from error
-
-
-def _weights(wire: Wire, layer: Any, blobs: list[Field]) -> LayerWeights:
-    """The blobs of a layer, in exchange for its tickets."""
-    name = _text(layer.name)
-    named = Wire(wire.buffer, wire.file, wire.message, name)
-    found = [blobs[ticket.num] for ticket in layer.blobs]
-    layer.ClearField("blobs")
-    return LayerWeights(name, _text(layer.type), [decode_blob(named, blob.body, blob.end) for blob in found])
+def _weights(stored: StoredNet, layer: Any) -> LayerWeights:
+    """The blobs of a layer."""
+    name, wire = _text(layer.name), stored.named(layer)
+    found = [decode_blob(wire, blob.body, blob.end) for blob in stored.redeem(layer)]
+    return LayerWeights(name, _text(layer.type), found)
 
 
 def _text(value: str | bytes) -> str:

@@ -13,13 +13,13 @@ import numpy as np
 
 from minicaffe.errors import ParamError
 from minicaffe.io.atomic import atomic_write
-from minicaffe.io.blobproto_write import EncodedBlob
+from minicaffe.io.blobproto_write import EncodedBlob, RawBlob
 from minicaffe.io.wire import Wire, len_header
 from minicaffe.io.wire_file import MAX_BYTES
 from minicaffe.proto import caffe_pb2
 
-# The values of a blob, or its values and its gradient.
-Values = np.ndarray | tuple[np.ndarray, np.ndarray]
+# The values of a blob, or its values and its gradient, or the bytes of a BlobProto.
+Values = np.ndarray | tuple[np.ndarray, np.ndarray] | memoryview
 _LAYER, _BLOBS = 100, 7
 _LARGE = 1 << 20
 
@@ -38,7 +38,8 @@ def write_caffemodel(
     """Write a NetParameter and the blobs of its layers; a file given by its path appears whole or not at all.
 
     net: in today's form; blobs inside its messages are not written.
-    blobs: for each of net.layer its arrays, float32 or float64, in any memory order; (data, diff) for both.
+    blobs: for each of net.layer its arrays, float32 or float64, in any memory order; (data, diff) for both; a
+    memoryview of a BlobProto's bytes to write these as they are.
     Raises FileError where the system refuses to write, ParamError where the net does not fit a binary file.
     """
     layers = list(_encode(net, blobs))
@@ -55,7 +56,7 @@ def write_caffemodel(
 class _Part:
     """A stretch of the file: bytes, blobs in the middle, bytes."""
 
-    def __init__(self, before: bytes, blobs: Sequence[EncodedBlob] = (), after: bytes = b"") -> None:
+    def __init__(self, before: bytes, blobs: Sequence[EncodedBlob | RawBlob] = (), after: bytes = b"") -> None:
         self.before, self.blobs, self.after = before, blobs, after
         self.size = len(before) + sum(len(len_header(_BLOBS, blob.size)) + blob.size for blob in blobs) + len(after)
 
@@ -90,8 +91,13 @@ def _encode_layer(layer: Any, values: Sequence[Values]) -> _Part:
     bare.ClearField("blobs")
     data = bare.SerializeToString()
     cut = next((field.start for field in Wire(data).fields() if field.number > _BLOBS), len(data))
-    blobs = [EncodedBlob(*arrays) if isinstance(arrays, tuple) else EncodedBlob(arrays) for arrays in values]
-    return _Part(data[:cut], blobs, data[cut:])
+    return _Part(data[:cut], [_encode_blob(blob) for blob in values], data[cut:])
+
+
+def _encode_blob(blob: Values) -> EncodedBlob | RawBlob:
+    if isinstance(blob, memoryview):
+        return RawBlob(blob)
+    return EncodedBlob(*blob) if isinstance(blob, tuple) else EncodedBlob(blob)
 
 
 def _write(file: IO[bytes], pieces: Iterable[bytes | memoryview]) -> Written:

@@ -19,6 +19,8 @@ __all__ = [
     "read_net",
     "read_solver",
     "upgrade_net",
+    "upgrade_parsed_net",
+    "upgrade_parsed_solver",
     "upgrade_solver",
 ]
 
@@ -51,15 +53,16 @@ _STEPS = [
 
 def read_net(path: str | os.PathLike[str]) -> NetSource:
     """The net in a prototxt. Raises FileError, FormatError, ParamError, GraphError."""
-    return _upgraded(read_text(path, caffe_pb2.NetParameter))
+    return upgrade_parsed_net(read_text(path, caffe_pb2.NetParameter))
 
 
 def parse_net(text: str, file: str = "") -> NetSource:
     """The net in `text`; `file` is what errors call it."""
-    return _upgraded(parse_text(text, caffe_pb2.NetParameter, file))
+    return upgrade_parsed_net(parse_text(text, caffe_pb2.NetParameter, file))
 
 
-def _upgraded(parsed: Parsed) -> NetSource:
+def upgrade_parsed_net(parsed: Parsed) -> NetSource:
+    """The net in a NetParameter read from text. Raises ParamError, GraphError."""
     return _upgrade_in_place(_source(parsed.message, parsed))
 
 
@@ -107,17 +110,18 @@ def read_solver(path: str | os.PathLike[str]) -> SolverSource:
 
     Raises FileError, FormatError, ParamError, GraphError.
     """
-    source = _solver(read_text(path, caffe_pb2.SolverParameter))
+    source = upgrade_parsed_solver(read_text(path, caffe_pb2.SolverParameter))
     _default_prefix(source, os.fspath(path))
     return source
 
 
 def parse_solver(text: str, file: str = "") -> SolverSource:
     """The solver in `text`; `file` is what errors call it, and plays no part in snapshot_prefix."""
-    return _solver(parse_text(text, caffe_pb2.SolverParameter, file))
+    return upgrade_parsed_solver(parse_text(text, caffe_pb2.SolverParameter, file))
 
 
-def _solver(parsed: Parsed) -> SolverSource:
+def upgrade_parsed_solver(parsed: Parsed) -> SolverSource:
+    """The solver in a SolverParameter read from text; its snapshot_prefix stays as it is. Errors as read_solver."""
     nets = {path: _source(net, parsed, path) for path, net in _inline_nets(parsed.message).items()}
     return _upgrade_solver(SolverSource(parsed.message, parsed.origin(), nets=nets))
 
