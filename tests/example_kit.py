@@ -28,7 +28,10 @@ class Example(Tutorial):
         self.folder, self._capsys = Path("examples", name), capsys
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(log, "_level", log.INFO)
-        shutil.copytree(ROOT / self.folder, self.folder, ignore=shutil.ignore_patterns("*_lmdb", "*_leveldb", "data"))
+        made = shutil.ignore_patterns(
+            "*_lmdb", "*_leveldb", "*_iter_*", "mean.binaryproto", "data", "__pycache__", "*.log"
+        )
+        shutil.copytree(ROOT / self.folder, self.folder, ignore=made)
 
 
 def shapes(net):
