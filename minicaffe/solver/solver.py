@@ -335,16 +335,16 @@ class Solver:
             try:
                 self.restore(pair.state)
             except MinicaffeError as error:
-                log.warning(f"Skipping the snapshot {pair.state}: {error}")
+                place = "" if str(error).startswith(pair.state) else f"{pair.state}: "
+                log.warning(f"Skipping a snapshot: {place}{error}")
                 continue
             for other in pairs.later_than(pair, found):
                 log.warning(f"{other.state} was written after {pair.state}, by another run? If you meant that, name it")
             return pair.state
         if found:
-            text = (
-                f"none of the {len(found)} snapshots under snapshot_prefix '{prefix}' can be gone on from (see the log)"
-            )
-            raise SolverError(f"{text}; mend one, or move them away, or set another snapshot_prefix to begin anew")
+            text = f"none of the {len(found)} snapshots under snapshot_prefix '{prefix}' can be used, for the reasons"
+            text += " logged; mend one, or move them away, or set another snapshot_prefix to begin anew"
+            raise SolverError(text)
         log.info(f"There is no snapshot under {prefix} yet: training begins at iteration {self.iter}")
         return None
 

@@ -31,6 +31,22 @@ def test_sighup_comes_first():
         assert [handler.poll(), handler.poll(), handler.poll()] == [STOP, SAVE, NONE]
 
 
+def test_a_polite_kill_stops_but_never_twice():
+    with SignalHandler() as handler:
+        send(signal.SIGTERM)
+        send(signal.SIGTERM)
+        assert [handler.poll(), handler.poll()] == [STOP, NONE]
+        send(signal.SIGTERM)
+        assert handler.poll() is STOP
+
+
+def test_all_at_once():
+    with SignalHandler(sigint=NONE, sighup=SAVE, sigterm=STOP) as handler:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            send(number)
+        assert [handler.poll() for _ in range(4)] == [SAVE, STOP, NONE, NONE]
+
+
 def test_several_of_one_kind_are_one_request():
     with SignalHandler(sighup=SAVE) as handler:
         send(signal.SIGHUP)
@@ -64,8 +80,8 @@ def test_ctrl_c_that_saves_may_be_pressed_often():
 
 
 def test_afterwards_all_is_as_before():
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)]
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)]
     with pytest.raises(ZeroDivisionError), SignalHandler():
         assert signal.getsignal(signal.SIGINT) != before[0]
         raise ZeroDivisionError
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)] == before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)] == before
