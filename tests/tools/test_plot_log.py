@@ -46,8 +46,8 @@ def test_a_log_of_caffe():
     assert log.train[0].outputs == {"loss": 2.42}
     assert math.isnan(log.train[1].outputs["loss"])
     assert [(row.iteration, row.seconds, row.outputs) for row in log.tests[0]] == [
-        (0, 0.0, {"accuracy": 0.0825, "loss": 2.36781}),
-        (200, 13.0, {"accuracy": 0.99, "loss": 0.03}),
+        (0, 1.0, {"accuracy": 0.0825, "loss": 2.36781}),
+        (200, 14.0, {"accuracy": 0.99, "loss": 0.03}),
     ]
 
 
@@ -87,8 +87,8 @@ def test_several_testing_nets_and_outputs_of_one_name():
             "    Test net output #1: acc = 0.75",
         )
     )
-    assert [log.tests[i][0].outputs for i in (0, 1)] == [{"acc": 0.5}, {"acc": 0.25}]
-    assert [label for label, _, _ in curves(log, "accuracy")] == ["test #0 acc", "test #1 acc"]
+    assert [log.tests[i][0].outputs for i in (0, 1)] == [{"acc": 0.5}, {"acc": 0.25, "acc[1]": 0.75}]
+    assert [label for label, _, _ in curves(log, "accuracy")] == ["test #0 acc", "test #1 acc", "test #1 acc[1]"]
 
 
 def test_curves_leave_out_what_is_no_number():
