@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
@@ -14,6 +11,7 @@ import numpy as np
 from minicaffe.errors import ParamError
 from minicaffe.io.atomic import atomic_write
 from minicaffe.io.blobproto_write import EncodedBlob, RawBlob
+from minicaffe.io.hashing import Hashing, Written
 from minicaffe.io.wire import Wire, len_header
 from minicaffe.io.wire_file import MAX_BYTES
 from minicaffe.proto import caffe_pb2
@@ -21,15 +19,6 @@ from minicaffe.proto import caffe_pb2
 # The values of a blob, or its values and its gradient, or the bytes of a BlobProto.
 Values = np.ndarray | tuple[np.ndarray, np.ndarray] | memoryview
 _LAYER, _BLOBS = 100, 7
-_LARGE = 1 << 20
-
-
-@dataclass(frozen=True)
-class Written:
-    """What has been written: size in bytes, SHA-256 in hexadecimal."""
-
-    size: int
-    sha256: str
 
 
 def write_caffemodel(
@@ -46,11 +35,18 @@ def write_caffemodel(
     size = sum(layer.size for layer in layers)
     if size > MAX_BYTES:
         raise ParamError(f"weights of {size} bytes do not fit a binary file, which ends at {MAX_BYTES}; save as HDF5")
-    pieces = (piece for layer in layers for piece in layer.pieces())
-    if not isinstance(target, (str, os.PathLike)):
-        return _write(target, pieces)
-    with atomic_write(target) as file:
-        return _write(file, pieces)
+    with Hashing(_pieces(layers)) as hashing:
+        if isinstance(target, (str, os.PathLike)):
+            # Hashing goes on while the system brings the file to the disk.
+            with atomic_write(target) as file:
+                file.writelines(_pieces(layers))
+        else:
+            target.writelines(_pieces(layers))
+    return hashing.result()
+
+
+def _pieces(layers: Iterable[_Part]) -> Iterator[bytes | memoryview]:
+    return (piece for layer in layers for piece in layer.pieces())
 
 
 class _Part:
@@ -98,21 +94,3 @@ def _encode_blob(blob: Values) -> EncodedBlob | RawBlob:
     if isinstance(blob, memoryview):
         return RawBlob(blob)
     return EncodedBlob(*blob) if isinstance(blob, tuple) else EncodedBlob(blob)
-
-
-def _write(file: IO[bytes], pieces: Iterable[bytes | memoryview]) -> Written:
-    size, digest = 0, hashlib.sha256()
-    for piece in pieces:
-        size += len(piece)
-        if len(piece) < _LARGE:
-            digest.update(piece)
-            file.write(piece)
-            continue
-        # Writing and hashing both let other threads run, and hashing takes three times as long.
-        hashing = threading.Thread(target=digest.update, args=(piece,))
-        hashing.start()
-        try:
-            file.write(piece)
-        finally:
-            hashing.join()
-    return Written(size, digest.hexdigest())

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from minicaffe.errors import DataError, FileError, FormatError, MinicaffeError, ShapeError
-from minicaffe.io.hdf5_write import hdf5_written
+from minicaffe.io.hdf5_write import write_hdf5
 from minicaffe.proto.hints import nearest
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -54,8 +54,7 @@ def write_datasets(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         for name, array in arrays.items():
             file.create_dataset(name, data=array)
 
-    with hdf5_written(path, fill):
-        pass
+    write_hdf5(path, fill)
 
 
 @contextmanager

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from minicaffe.errors import FormatError
-from minicaffe.io.caffemodel_write import Written
+from minicaffe.io.hashing import Written
 from minicaffe.io.hdf5 import opened_hdf5
 from minicaffe.io.hdf5_tree import array_in, group_in, names_in
-from minicaffe.io.hdf5_write import hdf5_written, size_and_digest
+from minicaffe.io.hdf5_write import write_hdf5
 from minicaffe.io.wire import Wire
 from minicaffe.io.wire_file import found_instead, is_hdf5, read_file
 
@@ -89,8 +89,7 @@ def write_hdf5_weights(path: Path, data: Tree, diff: Tree | None = None) -> Writ
             if tree is not None:
                 _write_tree(file.create_group(name), tree)
 
-    with hdf5_written(path, fill) as file:
-        return size_and_digest(file)
+    return write_hdf5(path, fill)
 
 
 def _write_tree(parent: Any, tree: Tree) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from minicaffe.io.atomic import atomic_path
-from minicaffe.io.caffemodel_write import Written
+from minicaffe.io.hashing import Hashing, Written
 
 _CHUNK = 1 << 20
 
@@ -30,14 +29,14 @@ def hdf5_written(path: Path, fill: Callable[[Any], None]) -> Iterator[IO[bytes]]
         yield file
 
 
-def size_and_digest(file: IO[bytes]) -> Written:
-    """Size and SHA-256 of a file that is open."""
-    size, digest = 0, hashlib.sha256()
-    file.seek(0)
-    while chunk := file.read(_CHUNK):
-        digest.update(chunk)
-        size += len(chunk)
-    return Written(size, digest.hexdigest())
+def write_hdf5(path: Path, fill: Callable[[Any], None]) -> Written:
+    """Write the file that `fill` makes. Returns its size and SHA-256; the rest as hdf5_written."""
+    with contextlib.ExitStack() as behind, hdf5_written(path, fill) as file:
+        # The library writes its parts in no order, so it is read again: while the system brings it to the disk.
+        again = behind.enter_context(open(os.dup(file.fileno()), "rb", buffering=0))
+        again.seek(0)
+        hashing = behind.enter_context(Hashing(iter(lambda: again.read(_CHUNK), b"")))
+    return hashing.result()
 
 
 class _Writing:

@@ -10,7 +10,7 @@ import numpy as np
 from minicaffe import log
 from minicaffe.blob import DATA, DIFF, Blob, shape_text
 from minicaffe.errors import ParamError, ShapeError
-from minicaffe.io.caffemodel_write import Written
+from minicaffe.io.hashing import Written
 from minicaffe.io.hdf5_weights import HDF5Layer, read_hdf5_weights, write_hdf5_weights
 from minicaffe.layers.base import Layer
 
