@@ -168,7 +168,7 @@ def test_messages(tmp_path, run, real):
     assert done.stderr == "error: data/mnist/train-images-idx3-ubyte is missing; run data/mnist/get_mnist.sh first\n"
     run("data/mnist/get_mnist.sh", "--from", str(real))
     done = run("examples/mnist/create_mnist.sh", BACKEND="sqlite")
-    assert done.returncode == 2 and "invalid choice: 'sqlite'" in done.stderr
+    assert done.returncode == 1 and 'error: Unknown database backend "sqlite"' in done.stderr
     done = run("examples/mnist/train_lenet.sh", MINICAFFE_MNIST_DIR=str(tmp_path / "nowhere"))
     assert done.returncode == 3, "files that are there need no source"
     (tmp_path / "a copy" / "data" / "mnist" / "t10k-labels-idx1-ubyte").unlink()
