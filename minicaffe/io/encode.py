@@ -23,7 +23,6 @@ _FORMATS = {
     "tif": "TIFF",
     "tiff": "TIFF",
     "webp": "WEBP",
-    "ppm": "PPM",
 }
 KINDS = tuple(_FORMATS)
 # OpenCV's own: JPEG of quality 95, WebP without loss.
