@@ -90,7 +90,7 @@ class Solver:
         # Where the testing nets stood before the test that is under way.
         self._before_test: list[dict] | None = None
         self._early_exit = False
-        self._failed_snapshot: FileError | None = None
+        self._failed_snapshot: MinicaffeError | None = None
         self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
         self.action_function: Callable[[], Action] | None = None
         self.progress: Progress = Progress()
@@ -106,7 +106,8 @@ class Solver:
         """Train until max_iter, save, and test once more.
 
         resume_file: a solverstate to go on from.
-        Raises FileError, at the end, where a snapshot on the way could not be written and no later one could.
+        Raises FileError or ParamError, at the end, where a snapshot on the way could not be written and no later one
+        could.
         """
         log.info(f"Solving {self.net.name}")
         log.info(f"Learning Rate Policy: {self._param.lr_policy}")
@@ -297,7 +298,8 @@ class Solver:
         try:
             self.snapshot()
             self._failed_snapshot = None
-        except FileError as error:
+        # Not what diverged, where nothing is worth going on for.
+        except (FileError, ParamError) as error:
             log.error(f"Snapshot failed, training goes on: {error}")
             self._failed_snapshot = error
 

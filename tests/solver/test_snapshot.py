@@ -5,14 +5,15 @@ import re
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from solver_kit import CLASSIFIER, history, least_squares, messages, weights, write_solver
 
-from minicaffe.errors import FileError, FormatError, ShapeError, SolverError
+from minicaffe.errors import FileError, FormatError, ParamError, ShapeError, SolverError
+from minicaffe.io import caffemodel_write
 from minicaffe.io.caffemodel import read_caffemodel
-from minicaffe.io.database import create_database
 from minicaffe.io.solverstate import SolverState, read_solverstate, write_solverstate
 from minicaffe.proto import caffe_pb2
 from minicaffe.solver import Action, Solver
@@ -52,71 +53,36 @@ def test_the_pair(tmp_path, capsys):
     assert_array_equal(layers["ip"].blobs[0].data, solver.net.params["ip"][0].data)
 
 
+def test_the_pair_in_hdf5(tmp_path, capsys):
+    solver = make(tmp_path, f"{SETTINGS} snapshot_format: HDF5")
+    solver.step(3)
+    messages(capsys)
+    state = solver.snapshot()
+    assert state == f"{tmp_path}/s_iter_3.solverstate.h5"
+    assert messages(capsys) == [
+        f"Snapshotting to HDF5 file {tmp_path}/s_iter_3.caffemodel.h5",
+        f"Snapshotting solver state to HDF5 file {tmp_path}/s_iter_3.solverstate.h5",
+    ]
+    # As Caffe would read it.
+    with h5py.File(state, "r") as file:
+        assert (file["iter"][...].tolist(), file["current_step"][...].tolist()) == ([3], [1])
+        assert file["learned_net"][()] == f"{tmp_path}/s_iter_3.caffemodel.h5".encode()
+        assert [file["history"][str(i)].shape for i in range(2)] == [(3, 5), (3,)]
+        assert sorted(file) == ["current_step", "history", "iter", "learned_net"]
+        assert file.attrs["minicaffe"].nbytes < 64 * 1024
+    with h5py.File(f"{tmp_path}/s_iter_3.caffemodel.h5", "r") as file:
+        assert_array_equal(file["data/ip/0"], solver.net.params["ip"][0].data)
+        assert "diff" not in file
+
+
 @pytest.mark.parametrize("wanted", [True, False])
 def test_snapshot_diff(tmp_path, wanted):
     state = saved_after(tmp_path, 1, f"{SETTINGS} snapshot_diff: {str(wanted).lower()}")
     layers = {layer.name: layer for layer in read_caffemodel(state.replace("solverstate", "caffemodel"))}
     assert (layers["ip"].blobs[0].diff is not None) is wanted
-
-
-def lines_of(capsys, shown=("loss", "lr", "accuracy", "MultiStep")):
-    """The lines that show numbers, without speeds."""
-    return [
-        line.split(" (")[0] + line.split(")")[-1] for line in messages(capsys) if any(word in line for word in shown)
-    ]
-
-
-@pytest.mark.parametrize("stop", [1, 3, 4, 7, 10])
-def test_a_resumed_run_is_the_run_that_was_not_stopped(tmp_path, capsys, stop):
-    straight = make(tmp_path, f"{SETTINGS} max_iter: 10 snapshot: {stop}")
-    messages(capsys)
-    straight.solve()
-    lines = lines_of(capsys)
-    resumed = make(tmp_path, f"{SETTINGS} max_iter: 10")
-    messages(capsys)
-    resumed.solve(tmp_path / f"s_iter_{stop}.solverstate")
-    assert resumed.iter == 10
-    assert_array_equal(weights(resumed.net), weights(straight.net))
-    assert_array_equal(history(resumed), history(straight))
-    rest = lines_of(capsys)
-    assert rest == lines[len(lines) - len(rest) :]
-    assert any(line.startswith(f"Iteration {stop}") for line in rest)
-
-
-DATABASE_NET = """
-name: "from a database"
-layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TRAIN }}
-         transform_param {{ scale: 0.01 mirror: true crop_size: 2 }}
-         data_param {{ source: "{0}/db" backend: LMDB batch_size: 3 }} }}
-layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TEST }} transform_param {{ crop_size: 2 }}
-         data_param {{ source: "{0}/db" backend: LMDB batch_size: 4 }} }}
-layer {{ name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
-         inner_product_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}
-layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }}
-"""
-
-
-@pytest.mark.parametrize("stop", [1, 4, 7])
-def test_a_resumed_run_goes_on_in_the_data(tmp_path, rng, capsys, stop):
-    """Ten records, batches of three and four: a place in the database that never comes round to the start of it."""
-    with create_database(tmp_path / "db", "lmdb") as database:
-        for i in range(10):
-            pixels = rng.integers(0, 256, 9, np.uint8).tobytes()
-            datum = caffe_pb2.Datum(channels=1, height=3, width=3, data=pixels, label=i % 3)
-            database.put(f"{i:08d}".encode(), datum.SerializeToString())
-    net = DATABASE_NET.format(tmp_path)
-    straight = make(tmp_path, f"{SETTINGS} max_iter: 10 snapshot: {stop}", net)
-    messages(capsys)
-    straight.solve()
-    lines = lines_of(capsys)
-    resumed = make(tmp_path, f"{SETTINGS} max_iter: 10", net)
-    messages(capsys)
-    resumed.solve(tmp_path / f"s_iter_{stop}.solverstate")
-    rest = lines_of(capsys)
-    straight.close()
-    resumed.close()
-    assert rest == lines[len(lines) - len(rest) :]
-    assert_array_equal(weights(resumed.net), weights(straight.net))
+    saved_after(tmp_path, 1, f"{SETTINGS} snapshot_diff: {str(wanted).lower()} snapshot_format: HDF5")
+    with h5py.File(tmp_path / "s_iter_1.caffemodel.h5", "r") as file:
+        assert ("diff" in file) is wanted
 
 
 def test_the_log_of_a_resumed_run(tmp_path, capsys):
@@ -315,6 +281,16 @@ def test_a_later_snapshot_makes_up_for_a_failed_one(tmp_path):
     solver.add_callback(lambda: solver.iter == 5 and (tmp_path / "snapshots").mkdir(), lambda: None)
     solver.solve()
     assert (tmp_path / "snapshots" / "s_iter_6.solverstate").exists()
+
+
+def test_weights_too_large_for_a_binary_file_end_no_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(caffemodel_write, "MAX_BYTES", 100)
+    solver = make(tmp_path, f"{SETTINGS} max_iter: 4 snapshot: 2")
+    with pytest.raises(ParamError, match=r"weights of .* bytes do not fit a binary file, .*; save as HDF5"):
+        solver.solve()
+    assert solver.iter == 4
+    assert capsys.readouterr().err.count("Snapshot failed, training goes on: weights of") == 2
+    assert list(tmp_path.glob("*s_iter*")) == []
 
 
 def test_a_folder_that_is_none_is_found_before_training(tmp_path):
