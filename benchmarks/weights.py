@@ -66,14 +66,17 @@ def measure(worker: Worker, sizes: dict[str, int], rounds: int) -> None:
     """All parts in turn, round by round, so that a machine whose speed drifts drifts for all."""
     parts = [(name, form) for form in FORMATS for name in ("load", "save")]
     parts += [(name, "binary") for name in ("read", "hash", "write", "write and fsync")]
-    times: dict[tuple[str, str], list[float]] = {part: [] for part in parts}
+    times: dict[tuple[str, str], list[tuple[float, float]]] = {part: [] for part in parts}
     for _ in range(rounds):
         for name, form in parts:
             times[name, form].append(worker.ask(do="run", name=name, form=form))
-    for (name, form), seconds in times.items():
+    print(f"{'':22s} {'median':>9s}             {'best':>9s}   processor time, of all threads")
+    for (name, form), pairs in times.items():
+        seconds, processor = zip(*pairs, strict=True)
         middle, best = (sizes[form] / 1e9 / take(seconds) for take in (statistics.median, min))
         label = f"{name} {form}" if name in ("load", "save") else f"{name} alone"
-        print(f"{label:22s} median {1e3 * statistics.median(seconds):5.0f} ms  {middle:5.2f} GB/s   best {best:5.2f}")
+        text = f"{1e3 * statistics.median(seconds):6.0f} ms  {middle:5.2f} GB/s  {best:5.2f} GB/s"
+        print(f"{label:22s} {text}   {1e3 * statistics.median(processor):4.0f} ms")
 
 
 # --- the worker ---------------------------------------------------------------------------------
@@ -110,11 +113,11 @@ def work(folder: Path) -> None:
         }
         return calls[name]
 
-    def run(name: str, form: str) -> float:
+    def run(name: str, form: str) -> tuple[float, float]:
         action = call(name, form)
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         action()
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - begun, time.process_time() - worked
         # What a write left to do is not the next one's, nor is it to remove an older file.
         for left in ("saved", "plain"):
             (folder / left).unlink(missing_ok=True)

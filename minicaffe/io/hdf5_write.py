@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import IO, Any
@@ -24,18 +26,28 @@ def hdf5_written(path: Path, fill: Callable[[Any], None]) -> Iterator[IO[bytes]]
     The format is the oldest that can hold what is written, so that the libraries of Caffe's time read it.
     Raises FileError where the system refuses to write, and what `fill` or the block raises; the old file then stays.
     """
-    with atomic_path(path) as temporary, open(temporary, "r+b", buffering=0) as file:
-        _Writing(file, fill).run()
-        yield file
+    with atomic_path(path) as temporary:
+        if os.path.isfile(temporary):
+            with open(temporary, "r+b", buffering=0) as file:
+                _Writing(file, fill).run()
+                yield file
+            return
+        # A pipe or a device, where the library cannot go to and fro.
+        with tempfile.TemporaryFile(buffering=0) as image:
+            _Writing(image, fill).run()
+            yield image
+            image.seek(0)
+            with open(temporary, "wb") as out:
+                shutil.copyfileobj(image, out)
 
 
 def write_hdf5(path: Path, fill: Callable[[Any], None]) -> Written:
     """Write the file that `fill` makes. Returns its size and SHA-256; the rest as hdf5_written."""
-    with contextlib.ExitStack() as behind, hdf5_written(path, fill) as file:
+    with hdf5_written(path, fill) as file:
         # The library writes its parts in no order, so it is read again: while the system brings it to the disk.
-        again = behind.enter_context(open(os.dup(file.fileno()), "rb", buffering=0))
-        again.seek(0)
-        hashing = behind.enter_context(Hashing(iter(lambda: again.read(_CHUNK), b"")))
+        file.seek(0)
+        with Hashing(iter(lambda: file.read(_CHUNK), b"")) as hashing:
+            os.fsync(file.fileno())
     return hashing.result()
 
 

@@ -1,5 +1,6 @@
 """HDF5 files on their way to the disk: whole or not at all, and no refusal that the library could lose."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 from minicaffe.errors import FileError
-from minicaffe.io.hdf5_write import hdf5_written
+from minicaffe.io.hashing import Written
+from minicaffe.io.hdf5_write import hdf5_written, write_hdf5
 
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and signals of POSIX")
 
@@ -108,9 +110,24 @@ def test_an_interrupt_stops_it_soon_and_leaves_the_old_file(path):
     assert over.is_set(), "the library is not left in the middle of its work"
 
 
+@posix
+def test_a_pipe_and_a_device_get_the_file(path):
+    write(path, many)
+    os.mkfifo(path.parent / "pipe")
+    got = []
+    reader = threading.Thread(target=lambda: got.append((path.parent / "pipe").read_bytes()), daemon=True)
+    reader.start()
+    write(path.parent / "pipe", many)
+    reader.join(10)
+    assert got == [path.read_bytes()]
+    written = write_hdf5(os.devnull, many)
+    assert written == Written(len(got[0]), hashlib.sha256(got[0]).hexdigest())
+
+
 MEMORY = """
 import numpy as np, sys
-from minicaffe.io.hdf5_write import hdf5_written
+from minicaffe.io.hashing import Written
+from minicaffe.io.hdf5_write import hdf5_written, write_hdf5
 def high():
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
