@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import filecmp
 import os
 import re
 import secrets
@@ -67,7 +68,8 @@ def atomic_paths(*paths: str | os.PathLike[str]) -> Iterator[list[str]]:
     """Names of empty files to fill in the block, for files that belong together; each as atomic_path.
 
     They appear when the block ends, in the order given, and only once all are on the disk. Old files but the first are
-    removed before: whenever the process is killed, a last file that is there belongs to those before it.
+    removed before, unless those ahead of the last stay as they are: whenever the process is killed, a last file that is
+    there belongs to those before it.
     """
     with contextlib.ExitStack() as stack:
         files = [_Replacement(path) for path in paths]
@@ -79,10 +81,21 @@ def atomic_paths(*paths: str | os.PathLike[str]) -> Iterator[list[str]]:
             yield [file.temporary for file in files]
         for file in files:
             file.finish()
+        try:
+            _appear(files)
+        except KeyboardInterrupt:
+            # Between the old files and the new ones nobody is to end.
+            _appear(files)
+            raise
+
+
+def _appear(files: Sequence[_Replacement]) -> None:
+    """Replace old files by new ones. May be called again where it was interrupted."""
+    if any(file.differs() for file in files[:-1]):
         for file in reversed(files[1:]):
             file.remove_old()
-        for file in files:
-            file.replace()
+    for file in files:
+        file.replace()
 
 
 class _Replacement:
@@ -116,17 +129,28 @@ class _Replacement:
             with _as_file_error([self]):
                 _finish(self.temporary, self._mode)
 
+    def differs(self) -> bool:
+        """Whether what is still to appear has other bytes than the old file, or there is none."""
+        if not self._is_ready():
+            return False
+        with _as_file_error([self]):
+            return self._mode is None or not filecmp.cmp(self.temporary, self.target, shallow=False)
+
     def remove_old(self) -> None:
-        if self._replaces and self._mode is not None:
-            with _as_file_error([self]):
+        if self._is_ready() and self._mode is not None:
+            with _as_file_error([self]), contextlib.suppress(FileNotFoundError):
                 os.unlink(self.target)
             _flush_folder(os.path.dirname(self.target))
 
     def replace(self) -> None:
-        if self._replaces:
+        if self._is_ready():
             with _as_file_error([self]):
                 os.replace(self.temporary, self.target)
             _flush_folder(os.path.dirname(self.target))
+
+    def _is_ready(self) -> bool:
+        """Whether it is still under its temporary name."""
+        return self._replaces and os.path.lexists(self.temporary)
 
     def forget(self) -> None:
         """Remove what is left of it: nothing, once it has its final name."""
@@ -159,18 +183,30 @@ def remove_stale(prefix: str | os.PathLike[str]) -> list[str]:
 
     Returns the paths removed. Files of running processes, of other machines and of other names stay.
     """
+    removed = []
+    for path, _ in stale_under(prefix):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+            removed.append(path)
+    return removed
+
+
+def stale_under(prefix: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    """What remove_stale would remove: paths, each with the final name that it was meant for."""
     folder, name = os.path.split(_first_path(os.fspath(prefix)))
     try:
         names = os.listdir(folder)
     except OSError:
         return []
-    stale = [os.path.join(folder, entry) for entry in names if _is_stale(folder, entry, name[:-1])]
-    removed = []
-    for path in stale:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-            removed.append(path)
-    return removed
+    stale = [match for match in map(_TEMPORARY.fullmatch, names) if match and _is_stale(folder, match[0], name[:-1])]
+    return [(os.path.join(folder, match[0]), os.path.join(folder, match["name"])) for match in stale]
+
+
+def put_in_place(path: str, final: str) -> None:
+    """Give a file that is whole under a temporary name its final one, on the disk too. Raises OSError."""
+    _flush(path, os.O_RDWR)
+    os.replace(path, final)
+    _flush_folder(os.path.dirname(final))
 
 
 def stale_beside(path: str | os.PathLike[str]) -> list[str]:

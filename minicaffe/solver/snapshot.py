@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from minicaffe import log
-from minicaffe.errors import FileError, FormatError, Origin, SolverError
-from minicaffe.io.atomic import atomic_paths, check_writable, remove_stale
+from minicaffe.errors import FileError, FormatError, MinicaffeError, Origin, SolverError
+from minicaffe.io.atomic import atomic_paths, check_writable, put_in_place, remove_stale, stale_under
 from minicaffe.io.caffemodel_write import Written
 from minicaffe.io.solverstate import SolverState, read_solverstate, write_solverstate
 from minicaffe.io.solverstate_hdf5 import read_solverstate_hdf5, write_solverstate_hdf5
@@ -59,8 +61,36 @@ def check_snapshots(param: Any, origin: Origin) -> None:
         check_writable(param.snapshot_prefix)
     except FileError as error:
         raise setting_error(origin, "snapshot_prefix", f"cannot be used: {error}", FileError) from error
-    for path in remove_stale(param.snapshot_prefix):
+    clear_up(param.snapshot_prefix)
+
+
+def clear_up(prefix: str) -> None:
+    """Finish the pairs under a prefix that a killed process had whole on the disk; remove what else it left."""
+    stale = stale_under(prefix)
+    for path, final in stale:
+        if match := re.fullmatch(rf"(.*)\.{STATE}({re.escape(HDF5_SUFFIX)})?", final, re.DOTALL):
+            model = f"{match[1]}.{MODEL}{match[2] or ''}"
+            _finish(path, final, model, [other for other, meant in stale if meant == model])
+    for path in remove_stale(prefix):
         log.info(f"Removed {path}, which a process that was killed left half-written")
+
+
+def _finish(path: str, final: str, model: str, stale_models: list[str]) -> None:
+    """Rename a solverstate to its final name, and its weights before it, if both are whole and the former not there.
+
+    It is not there where an older one was removed already, and where this is the first: a new pair is then nearer than
+    none. Else the older pair stays.
+    """
+    read = read_solverstate_hdf5 if final.endswith(HDF5_SUFFIX) else read_solverstate
+    with suppress(MinicaffeError, OSError):
+        written = _extra(read(path), path).get("model")
+        whole = [other for other in (model, *stale_models) if written and os.path.isfile(other) and _is(other, written)]
+        if not whole or os.path.lexists(final):
+            return
+        if whole[0] != model:
+            put_in_place(whole[0], model)
+        put_in_place(path, final)
+        log.info(f"Finished the snapshot {final}, which a process that was killed had written")
 
 
 def snapshot_path(param: Any, iteration: int, kind: str) -> str:

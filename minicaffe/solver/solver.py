@@ -26,7 +26,7 @@ from minicaffe.solver.parameters import Parameters
 from minicaffe.solver.policy import check_policy, learning_rate
 from minicaffe.solver.rule import rule_class
 from minicaffe.solver.settings import check_settings, setting_error
-from minicaffe.solver.snapshot import HDF5_SUFFIX, check_snapshots, read_snapshot, write_snapshot
+from minicaffe.solver.snapshot import HDF5_SUFFIX, check_snapshots, clear_up, read_snapshot, write_snapshot
 from minicaffe.solver.testing import run_test
 from minicaffe.solver.update import Updater
 
@@ -332,6 +332,7 @@ class Solver:
         where there are some, but none that can be used: a run from the start would overwrite them.
         """
         prefix = self._param.snapshot_prefix
+        clear_up(prefix)
         found = pairs.pairs_under(prefix)
         for pair in found:
             try:

@@ -358,6 +358,57 @@ def test_killed_at_any_point_a_pair_is_never_mixed(tmp_path, monkeypatch, there)
     assert len(seen) == 2 + there
 
 
+def test_a_pair_whose_first_file_stays_as_it_is_is_there_all_the_time(tmp_path, monkeypatch):
+    write_pair(tmp_path, ["a", "b"])
+    replace, seen = os.replace, []
+
+    def spied(*args):
+        seen.append({k: v for k, v in pair_in(tmp_path).items() if not k.startswith(".")})
+        replace(*args)
+
+    monkeypatch.setattr(os, "replace", spied)
+    write_pair(tmp_path, ["a", "c"])
+    assert seen == [{"model": "a", "state": "b"}] * 2
+    assert pair_in(tmp_path) == {"model": "a", "state": "c"}
+
+
+def test_a_state_whose_model_is_not_there_goes_before_a_model_appears(tmp_path, monkeypatch):
+    (tmp_path / "state").write_text("of a model that is gone")
+    replace = os.replace
+
+    def spied(*args):
+        assert "state" not in pair_in(tmp_path)
+        replace(*args)
+
+    monkeypatch.setattr(os, "replace", spied)
+    write_pair(tmp_path, ["a", "b"])
+    assert pair_in(tmp_path) == {"model": "a", "state": "b"}
+
+
+@pytest.mark.parametrize("call", ["unlink", "replace"])
+@pytest.mark.parametrize("done", [False, True])
+def test_ctrl_c_while_a_pair_appears_waits_until_it_is_there(tmp_path, monkeypatch, call, done):
+    """The old state is removed by then: to forget the new files would lose both pairs."""
+    write_pair(tmp_path, ["a", "b"])
+    really, pressed = getattr(os, call), []
+
+    def interrupted(path, *args):
+        first = not pressed
+        pressed.append(path)
+        if first and not done:
+            raise KeyboardInterrupt
+        really(path, *args)
+        if first:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), atomic_paths(tmp_path / "model", tmp_path / "state") as (model, state):
+        Path(model).write_text("c")
+        Path(state).write_text("d")
+        monkeypatch.setattr(os, call, interrupted)
+    assert pressed
+    assert pair_in(tmp_path) == {"model": "c", "state": "d"}
+
+
 @posix
 def test_an_error_names_the_file_of_the_pair_that_it_is_about(tmp_path):
     with file_size_limit(4096), pytest.raises(FileError) as caught:

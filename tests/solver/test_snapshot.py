@@ -309,6 +309,49 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path, capsys):
     assert any(line.startswith("Removed") and str(stale) in line for line in messages(capsys))
 
 
+@pytest.mark.parametrize("form", ["BINARYPROTO", "HDF5"])
+@pytest.mark.parametrize("done", ["nothing", "the weights"])
+def test_what_a_killed_process_had_whole_is_finished(tmp_path, capsys, form, done):
+    """It had removed the old solverstate already, or there was none."""
+    state = Path(saved_after(tmp_path, 2, f"{SETTINGS} snapshot_format: {form}"))
+    model = Path(str(state).replace("solverstate", "caffemodel"))
+    expected = {path: path.read_bytes() for path in (state, model)}
+    for path in (state,) if done == "the weights" else (state, model):
+        path.rename(dead(path))
+    solver = make(tmp_path, f"{SETTINGS} snapshot_format: {form}")
+    messages(capsys)
+    assert solver.restore_newest() == str(state)
+    assert messages(capsys)[0] == f"Finished the snapshot {state}, which a process that was killed had written"
+    assert {path: path.read_bytes() for path in expected} == expected
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("kind", ["solverstate", "caffemodel"])
+def test_what_a_killed_process_had_not_whole_is_not_finished(tmp_path, kind):
+    state = Path(saved_after(tmp_path, 2))
+    model = Path(str(state).replace("solverstate", "caffemodel"))
+    for path in (state, model):
+        data = path.read_bytes()
+        path.rename(dead(path)).write_bytes(data[:-1] if kind in path.name else data)
+    assert make(tmp_path, f"{SETTINGS} snapshot: 9").restore_newest() is None
+    assert not list(tmp_path.glob("*s_iter*"))
+
+
+def test_an_older_pair_that_is_still_there_stays(tmp_path):
+    state = Path(saved_after(tmp_path, 2))
+    for path in (state, Path(str(state).replace("solverstate", "caffemodel"))):
+        shutil.copy(path, dead(path))
+        path.write_bytes(b"older")
+    make(tmp_path, f"{SETTINGS} snapshot: 9")
+    assert state.read_bytes() == b"older"
+    assert not list(tmp_path.glob(".*"))
+
+
+def dead(path):
+    """The name under which a process that is over was writing a file."""
+    return path.with_name(f".{path.name}.999999@{os.uname().nodename}.01234567.tmp")
+
+
 def test_a_snapshot_asked_for_at_the_last_iteration_is_not_written_twice(tmp_path, capsys):
     solver = make(tmp_path, f"{SETTINGS} max_iter: 2 snapshot: 2")
     solver.action_function = lambda: Action.NONE
