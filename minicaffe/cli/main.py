@@ -20,6 +20,7 @@ CAFFES = {
 TOOLS = {
     "convert_imageset": "make a database of image files that a list names",
     "convert_mnist_data": "make a database of MNIST's digits",
+    "convert_mnist_siamese_data": "make a database of pairs of MNIST's digits",
     "convert_cifar_data": "make databases of CIFAR-10's pictures",
     "compute_image_mean": "average the images of a database",
     "extract_features": "write what blobs hold for each item into databases",
