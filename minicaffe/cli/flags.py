@@ -9,6 +9,21 @@ from typing import Any
 from minicaffe.errors import ParamError
 from minicaffe.tools import flags
 
+
+def int32(text: str) -> int:
+    """A flag's value that Caffe keeps in 32 bits. Raises ValueError for what is none."""
+    value = int(text)
+    if not -(2**31) <= value < 2**31:
+        raise ValueError(f"{text} has more than 32 bits")
+    return value
+
+
+def utf8(text: str) -> str:
+    """A flag's value that goes into a message. Raises ValueError for bytes that are no text."""
+    text.encode()
+    return text
+
+
 # Caffe's own flags. A command accepts them all, as Caffe does, and shows those that it uses.
 CAFFES: dict[str, dict[str, Any]] = {
     "solver": {"metavar": "FILE", "help": "the solver definition"},
@@ -16,9 +31,9 @@ CAFFES: dict[str, dict[str, Any]] = {
     "weights": {"metavar": "FILE[,FILE]", "help": "weights to start from (.caffemodel)"},
     "snapshot": {"metavar": "FILE", "help": 'a .solverstate to go on from, or "auto": the newest that is whole'},
     "gpu": {"metavar": "N", "help": 'number of the GPU, or "none" for the CPU'},
-    "iterations": {"metavar": "N", "type": int, "default": 50, "help": "batches to run (default 50)"},
-    "level": {"metavar": "N", "type": int, "help": "level of the net's state"},
-    "stage": {"metavar": "NAME[,NAME]", "help": "stages of the net's state"},
+    "iterations": {"metavar": "N", "type": int32, "default": 50, "help": "batches to run (default 50)"},
+    "level": {"metavar": "N", "type": int32, "help": "level of the net's state"},
+    "stage": {"metavar": "NAME[,NAME]", "type": utf8, "help": "stages of the net's state"},
     "phase": {"metavar": "PHASE", "choices": ["TRAIN", "TEST"], "help": "TRAIN or TEST"},
     "sigint_effect": {"metavar": "EFFECT", "help": "what Ctrl-C does: stop (default), snapshot, none"},
     "sighup_effect": {"metavar": "EFFECT", "help": "what a closed terminal does: snapshot (default), stop, none"},

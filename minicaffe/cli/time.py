@@ -38,7 +38,9 @@ def benchmark(flags: argparse.Namespace) -> None:
     check_iterations(flags.iterations)
     use_first_device(flags.gpu)
     phase = TEST if flags.phase == "TEST" else TRAIN
-    with Net(flags.model, phase, level=flags.level or 0, stages=names(flags.stage), weights=flags.weights) as net:
+    with Net(
+        flags.model, phase, level=flags.level or 0, stages=names(flags.stage), weights=flags.weights or None
+    ) as net:
         warm_up(net)
         time_layers(net, flags.iterations)
 

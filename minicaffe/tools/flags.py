@@ -49,7 +49,8 @@ class Parser(argparse.ArgumentParser):
         """The flags in argv. Raises ParamError for what is none of them, or has a value that cannot be."""
         words = [self._plain(word) for word in with_flag_files(argv)]
         # Intermixed: an argument that may be left out would not be found behind a flag otherwise.
-        flags, unknown = self.parse_known_intermixed_args([word for word in words if word])
+        # An empty word is a value: of -stage "$STAGE" in a script that has none.
+        flags, unknown = self.parse_known_intermixed_args([word for word in words if word is not None])
         if unknown:
             self._refuse(unknown[0])
         return flags
@@ -57,9 +58,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ParamError(f"{message}; {self.prog} -help lists all flags")
 
-    def _plain(self, word: str) -> str:
-        """A flag with two dashes; a boolean one, in any of its forms, as --name, or as nothing where it is off."""
-        if not re.match("--?[a-zA-Z]", word):
+    def _plain(self, word: str) -> str | None:
+        """A flag with two dashes; a boolean one, in any of its forms, as --name, or None where it is off."""
+        if word == "-h" or not re.match("--?[a-zA-Z]", word):
             return word
         name, _, value = word.lstrip("-").partition("=")
         off = name.startswith("no") and name[2:] in self._booleans
@@ -68,7 +69,7 @@ class Parser(argparse.ArgumentParser):
         if value.lower() not in ("", *_TRUE, *_FALSE):
             self.error(f"illegal value '{value}' for the flag '{name}', which is true or false")
         is_true = value.lower() not in _FALSE
-        return "" if off or not is_true else f"--{name}"
+        return None if off or not is_true else f"--{name}"
 
     def _refuse(self, word: str) -> NoReturn:
         name = word.lstrip("-").partition("=")[0]

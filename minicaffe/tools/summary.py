@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 
+from minicaffe.cli.flags import int32, utf8
 from minicaffe.layers.base import TEST, TRAIN
 from minicaffe.net.summary import read_summary
 from minicaffe.tools.command import run_command
@@ -22,7 +23,7 @@ def main(argv: list[str]) -> int:
     flags = parser().read(argv)
     phase = TRAIN if flags.phase == "TRAIN" else TEST
     with consent_of(flags):
-        print(read_summary(flags.net, phase, flags.level, names(flags.stage), flags.weights))
+        print(read_summary(flags.net, phase, flags.level, names(flags.stage), flags.weights or None))
     return 0
 
 
@@ -30,8 +31,8 @@ def parser() -> Parser:
     made = Parser("summary", "List a net's layers: type, output shape, parameters, multiply-adds, bytes.")
     made.add_argument("net", metavar="NET", help="the net definition (.prototxt)")
     made.add("phase", choices=["TRAIN", "TEST"], default="TEST", help="TRAIN or TEST (default)")
-    made.add("level", metavar="N", type=int, default=0, help="level of the net's state")
-    made.add("stage", metavar="NAME[,NAME]", help="stages of the net's state")
+    made.add("level", metavar="N", type=int32, default=0, help="level of the net's state")
+    made.add("stage", metavar="NAME[,NAME]", type=utf8, help="stages of the net's state")
     what = "weights (.caffemodel) that must fit the net; adds a column of their mean absolute values"
     made.add("weights", metavar="FILE", help=what)
     made.add_python_layer()

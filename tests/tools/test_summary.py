@@ -87,7 +87,7 @@ def test_old_definitions(capsys, models_dir, number, parameters):
         (["absent.prototxt"], "error: Could not open file absent.prototxt: No such file or directory"),
         (["NET", "more"], "error: one argument too many: 'more'; minicaffe summary -help lists all flags"),
         (["NET", "-phase", "VAL"], "error: argument --phase: invalid choice: 'VAL'"),
-        (["NET", "-level", "high"], "error: argument --level: invalid int value: 'high'"),
+        (["NET", "-level", "high"], "error: argument --level: invalid int32 value: 'high'"),
         (["NET", "-weight", "x"], "error: unknown command line flag 'weight'; do you mean --weights?"),
         (["NET", "-weights", "absent"], "error: Couldn't open absent: no such file or directory; check the path"),
         (["NET", "-weights", "NET"], "error: NETFILE: "),
