@@ -22,6 +22,7 @@ from minicaffe.errors import FormatError, ParamError
 from minicaffe.io.atomic import atomic_write
 from minicaffe.io.blobproto import StoredBlob, decode_blob
 from minicaffe.io.blobproto_write import EncodedBlob
+from minicaffe.io.hashing import Hashing
 from minicaffe.io.wire import LEN, Wire, len_field, len_header, varint_field
 from minicaffe.io.wire_file import MAX_BYTES, SOLVER_STATE, open_message
 from minicaffe.proto import caffe_pb2
@@ -77,25 +78,31 @@ def write_solverstate(path: str | os.PathLike[str], state: SolverState) -> None:
     blobs = [EncodedBlob(array.data if isinstance(array, StoredBlob) else array) for array in state.history]
     extra = state.extra or b""
     head = len_header(EXTRA, len(_MAGIC) + _DIGEST + len(extra)) + _MAGIC
-    size, digest = _DIGEST, hashlib.sha256()
-    for piece in chain([head, extra], _caffes_part(state, blobs)):
-        digest.update(piece)
-        size += len(piece)
+    size = len(head) + _DIGEST + len(extra) + sum(len(piece) for piece in _caffes_numbers(state))
+    size += sum(len(len_header(_HISTORY, blob.size)) + blob.size for blob in blobs)
     if size > MAX_BYTES:
         raise ParamError(f"a solver state of {size} bytes does not fit a binary file; set snapshot_format: HDF5")
     with atomic_write(path) as file:
-        file.writelines(chain([head, digest.digest(), extra], _caffes_part(state, blobs)))
+        with Hashing(chain([head, extra], _caffes_part(state, blobs))) as hashing:
+            file.writelines(chain([head, bytes(_DIGEST), extra], _caffes_part(state, blobs)))
+        file.seek(len(head))
+        file.write(bytes.fromhex(hashing.result().sha256))
 
 
 def _caffes_part(state: SolverState, blobs: list[EncodedBlob]) -> Iterator[bytes | memoryview]:
-    yield varint_field(1, state.iter)
-    if state.learned_net:
-        # A path is bytes, and need not be UTF-8.
-        yield len_field(2, os.fsencode(state.learned_net))
+    first, path, last = _caffes_numbers(state)
+    yield from (first, path)
     for blob in blobs:
         yield len_header(_HISTORY, blob.size)
         yield from blob.pieces()
-    yield varint_field(4, state.current_step)
+    yield last
+
+
+def _caffes_numbers(state: SolverState) -> tuple[bytes, bytes, bytes]:
+    """The fields before the history, and the one behind it."""
+    # A path is bytes, and need not be UTF-8.
+    path = len_field(2, os.fsencode(state.learned_net)) if state.learned_net else b""
+    return varint_field(1, state.iter), path, varint_field(4, state.current_step)
 
 
 def _check_seal(wire: Wire) -> bool:
