@@ -92,16 +92,30 @@ def _dataset(file: Any, name: str) -> Any:
 
     if name not in file:
         raise DataError(f'has no dataset "{name}"{_others(file, name)}')
+    _refuse_links(file, name)
     found = file[name]
     if not isinstance(found, h5py.Dataset):
         inside = _others(found, name) if isinstance(found, h5py.Group) else ""
         raise DataError(f'"{name}" is a {type(found).__name__.lower()}, must be a dataset{inside}')
+    if found.is_virtual or found.external:
+        raise DataError(f'the values of dataset "{name}" are in other files; copy them into this one')
     kind = found.id.get_type().get_class()
     if kind not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT):
         raise DataError(f'dataset "{name}" is of class {class_name(kind)}, must hold integers or floats; {_ADVICE}')
     if not found.shape:
         raise ShapeError(f'dataset "{name}" has no axis, must have one or more: the first counts the rows')
     return found
+
+
+def _refuse_links(file: Any, name: str) -> None:
+    """Raises DataError for a dataset on the way to which another file lies: that could be any on this machine."""
+    import h5py
+
+    parts = name.strip("/").split("/")
+    for depth in range(len(parts)):
+        path = "/".join(parts[: depth + 1])
+        if isinstance(file.get(path, getlink=True), h5py.ExternalLink):
+            raise DataError(f'"{path}" is a link to another file; copy what it means into this one')
 
 
 def _others(group: Any, name: str) -> str:

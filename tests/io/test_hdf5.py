@@ -201,3 +201,52 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path):
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["out.h5"]
     with pytest.raises(FileError, match=re.escape(f"{tmp_path}/no/out.h5: cannot be written: no such file")):
         write_datasets(tmp_path / "no" / "out.h5", {})
+
+
+# --- what lies in other files ------------------------------------------------------------------
+
+
+def elsewhere(folder, how):
+    """A file of which the dataset "g/x" has its values in another file; its path."""
+    path, other = folder / "one.h5", folder / "other.h5"
+    with h5py.File(other, "w") as file:
+        file["x"] = np.arange(6.0)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("g") if how != "a link to a group" else None
+        if how == "a link":
+            group["x"] = h5py.ExternalLink("other.h5", "x")
+        elif how == "a link to a group":
+            file["g"] = h5py.ExternalLink("other.h5", "/")
+        elif how == "external":
+            group.create_dataset("x", (6,), "f8", external=[(str(folder / "raw"), 0, 48)])
+        else:
+            layout = h5py.VirtualLayout((6,), "f8")
+            layout[:] = h5py.VirtualSource(other, "x", (6,))
+            group.create_virtual_dataset("x", layout)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ("a link", '"g/x" is a link to another file; copy what it means into this one'),
+        ("a link to a group", '"g" is a link to another file; copy what it means into this one'),
+        ("virtual", 'the values of dataset "g/x" are in other files; copy them into this one'),
+        ("external", 'the values of dataset "g/x" are in other files; copy them into this one'),
+    ],
+)
+def test_no_other_file_is_read(tmp_path, how, text):
+    """A file that was downloaded could name any on this machine."""
+    path = elsewhere(tmp_path, how)
+    for read in (read_datasets, read_shapes):
+        with pytest.raises(DataError) as caught:
+            read(path, ["g/x"])
+        assert str(caught.value) == f"{path}: {text}"
+
+
+def test_a_link_within_the_file_is_followed(tmp_path):
+    with h5py.File(tmp_path / "one.h5", "w") as file:
+        file["x"] = np.arange(6.0)
+        file["y"] = h5py.SoftLink("/x")
+    (values,) = read_datasets(tmp_path / "one.h5", ["y"])
+    assert values.tolist() == [0, 1, 2, 3, 4, 5]
