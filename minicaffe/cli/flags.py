@@ -8,21 +8,7 @@ from typing import Any
 
 from minicaffe.errors import ParamError
 from minicaffe.tools import flags
-
-
-def int32(text: str) -> int:
-    """A flag's value that Caffe keeps in 32 bits. Raises ValueError for what is none."""
-    value = int(text)
-    if not -(2**31) <= value < 2**31:
-        raise ValueError(f"{text} has more than 32 bits")
-    return value
-
-
-def utf8(text: str) -> str:
-    """A flag's value that goes into a message. Raises ValueError for bytes that are no text."""
-    text.encode()
-    return text
-
+from minicaffe.tools.flags import int32, utf8
 
 # Caffe's own flags. A command accepts them all, as Caffe does, and shows those that it uses.
 CAFFES: dict[str, dict[str, Any]] = {

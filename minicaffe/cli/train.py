@@ -15,7 +15,7 @@ from minicaffe.proto import caffe_pb2
 from minicaffe.proto.upgrade import read_solver
 from minicaffe.solver import Action, Solver
 from minicaffe.solver.signals import SignalHandler
-from minicaffe.tools.flags import consent_of, names
+from minicaffe.tools.flags import consent_of, int32, names
 
 # -snapshot auto
 AUTO = "auto"
@@ -33,8 +33,8 @@ def main(argv: list[str]) -> int:
 def parser() -> Parser:
     made = Parser("train", "Train a net as a solver file says.", USES)
     made.add_argument("solver_file", nargs="?", metavar="SOLVER", help="the solver definition")
-    made.add("max_iter", metavar="N", type=int, help="train for N iterations, whatever the solver file says")
-    made.add("snapshot_keep", metavar="N", type=int, help="keep the newest N snapshots, remove older ones")
+    made.add("max_iter", metavar="N", type=int32, help="train for N iterations, whatever the solver file says")
+    made.add("snapshot_keep", metavar="N", type=int32, help="keep the newest N snapshots, remove older ones")
     what = "what a polite kill does: stop (default), snapshot, none"
     made.add("sigterm_effect", metavar="EFFECT", default="stop", help=what)
     made.add_python_layer()

@@ -37,7 +37,8 @@ def _plain_error(kind: type[MinicaffeError], message: str, field: str) -> Minica
 class DataTransformer:
     """Applies a TransformationParameter to batches.
 
-    seed, name: of the net, and of the layer that asks; the seed may be set anew.  error: makes exceptions, as Layer.error does.
+    seed, name: of the net, and of the layer that asks; the seed may be set anew.
+    error: makes exceptions, as Layer.error does.
     draws: whether items are mirrored or cropped by chance.  mean_image: what mean_file holds, (C, H, W), or None.
     Raises ParamError for settings that contradict each other, FileError or FormatError for the mean file.
     """

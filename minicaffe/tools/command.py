@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from minicaffe.errors import MinicaffeError
 
+# What a shell says of a process that SIGPIPE ended.
+_SIGPIPE_STATUS = 141
+
 
 def run_command(main: Callable[[list[str]], int], argv: list[str] | None = None) -> int:
-    """Exit status of main(argv): 1 with a line on stderr for what the files or the system refuse, 130 for Ctrl-C.
+    """Exit status of main(argv): 1 with a line on stderr for what the files or the system refuse, 130 for Ctrl-C, 141
+    where nobody reads its output any more.
 
     --debug, anywhere in argv, lets the exception through with its traceback.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
     try:
-        return main([word for word in argv if word != "--debug"])
+        status = main([word for word in argv if word != "--debug"])
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Who reads our output has seen enough (`| head`). What is still in the buffer must not be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _SIGPIPE_STATUS
     except (MinicaffeError, OSError) as error:
         if debug:
             raise

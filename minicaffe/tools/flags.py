@@ -86,6 +86,20 @@ def consent_of(flags: argparse.Namespace) -> AbstractContextManager[None]:
     return consent.naming_modules(itertools.chain.from_iterable(flags.python_layer))
 
 
+def int32(text: str) -> int:
+    """A flag's value that Caffe keeps in 32 bits. Raises ValueError for what is none."""
+    value = int(text)
+    if not -(2**31) <= value < 2**31:
+        raise ValueError(f"{text} has more than 32 bits")
+    return value
+
+
+def utf8(text: str) -> str:
+    """A flag's value that goes into a message. Raises ValueError for bytes that are no text."""
+    text.encode()
+    return text
+
+
 def names(text: str | None) -> list[str]:
     """The entries of a list with commas; none for an empty one."""
     return [name.strip() for name in (text or "").split(",") if name.strip()]

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import sys
 
-from minicaffe.cli.flags import int32, utf8
 from minicaffe.layers.base import TEST, TRAIN
 from minicaffe.net.summary import read_summary
 from minicaffe.tools.command import run_command
-from minicaffe.tools.flags import Parser, consent_of, names
+from minicaffe.tools.flags import Parser, consent_of, int32, names, utf8
 
 
 def main(argv: list[str]) -> int:

@@ -42,6 +42,17 @@ def test_an_error_has_no_traceback(tmp_path):
     assert "Traceback" in shown.stderr
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    """minicaffe summary NET | head"""
+    solver(tmp_path)
+    process = subprocess.Popen(
+        command("minicaffe", "summary", tmp_path / "net.prototxt"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    text = process.stderr.read().decode()
+    assert (process.wait(60), [line for line in text.splitlines() if line[:1] != "I"]) == (141, [])
+
+
 def test_ctrl_c_saves_and_stops(tmp_path, capsys):
     process = started(tmp_path)
     process.send_signal(signal.SIGINT)

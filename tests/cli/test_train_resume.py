@@ -57,7 +57,8 @@ def test_keep(tmp_path, capsys):
     ("words", "text"),
     [
         (["-snapshot_keep", "0"], "error: snapshot_keep is 0, must be 1 or more: snapshots to keep; leave it out to"),
-        (["-snapshot_keep", "x"], "error: argument --snapshot_keep: invalid int value: 'x'"),
+        (["-snapshot_keep", "x"], "error: argument --snapshot_keep: invalid int32 value: 'x'"),
+        (["-max_iter", "99999999999"], "error: argument --max_iter: invalid int32 value: '99999999999'"),
         (["-sigterm_effect", "x"], "error: --sigterm_effect x: Invalid signal effect, must be stop, snapshot or none"),
     ],
 )
