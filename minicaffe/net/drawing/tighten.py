@@ -13,6 +13,7 @@ from minicaffe.net.drawing.place import Separation
 from minicaffe.net.drawing.ranks import Ranked
 
 SWEEPS = 12
+BENDS = 4  # rounds in which lanes may bend
 STRAIGHT = 0.01  # pixels across that a straight link may be off
 WORTH_A_BEND = 120.0  # pixels that a part of a lane must come nearer to bend it
 
@@ -21,7 +22,7 @@ def tighten(graph: Ranked, rows: Rows, separation: Separation, places: list[floa
     """Better places across the ranks, in the same order; the least is 0."""
     task = _Task(graph, _neighbours(rows, separation), list(places))
     task.settle()
-    for _ in range(SWEEPS):
+    for _ in range(BENDS):
         if not task.bend():
             break
         task.settle()
@@ -86,14 +87,13 @@ class _Task:
         ways = sorted(places[other] - places[node] for node, other in ends)
         if not ways:
             return 0.0
-        low, high = ways[(len(ways) - 1) // 2], ways[len(ways) // 2]
-        if low > 0:
+        # Between the two middle ends all places are as good; the middle of them draws others along.
+        wish = (ways[(len(ways) - 1) // 2] + ways[len(ways) // 2]) / 2
+        if wish > 0:
             room = (places[other] - least - places[n] for n in block for other, least in self.beside[n][1])
-            return max(min(low, min(room, default=low)), 0.0)
-        if high < 0:
-            room = (places[other] + least - places[n] for n in block for other, least in self.beside[n][0])
-            return min(max(high, max(room, default=high)), 0.0)
-        return 0.0
+            return max(min(wish, min(room, default=wish)), 0.0)
+        room = (places[other] + least - places[n] for n in block for other, least in self.beside[n][0])
+        return min(max(wish, max(room, default=wish)), 0.0)
 
     def blocks(self) -> list[list[int]]:
         """Nodes that straight links join, by rank: two of a rank are never in one line."""

@@ -11,11 +11,12 @@ from hypothesis import given, settings, strategies as st
 from PIL import Image, ImageColor, ImageFont
 
 from minicaffe.errors import ParamError
-from minicaffe.net.drawing import draw_net, style
+from minicaffe.net.drawing import draw_net, png as png_module, style
 from minicaffe.net.drawing.compose import compose
 from minicaffe.net.drawing.png import SCALE, _font, to_png
 from minicaffe.net.drawing.scene import Box, Curve, Group, Polygon, Scene, Text
 from minicaffe.net.drawing.svg import to_svg
+from minicaffe.net.drawing.text import text_width
 from minicaffe.proto.upgrade import parse_net, read_net
 
 LENET = Path(__file__).parents[3] / "examples" / "mnist" / "lenet_train_test.prototxt"
@@ -80,6 +81,18 @@ def test_text_is_where_the_scene_says():
     # Capitals are about 0.7 high, 6 H are 6 * 0.722 wide.
     assert bottom - top == pytest.approx(0.7 * 20 * SCALE, rel=0.08)
     assert right - left == pytest.approx(6 * 0.722 * 20 * SCALE, rel=0.06)
+
+
+def test_text_shrinks_into_its_room(monkeypatch):
+    def width():
+        png = to_png(Scene(120, 60, "", (Group((Text(60, 40, "HHHHHH", 20, "#000000"),)),)))
+        left, _, right, _ = Image.open(io.BytesIO(png)).convert("L").point(lambda v: 255 * (v < 128)).getbbox()
+        return right - left
+
+    full = width()
+    # As if the font were twice as wide as the scene took it to be.
+    monkeypatch.setattr(png_module, "text_width", lambda text, size: text_width(text, size) / 2)
+    assert width() == pytest.approx(full / 2, rel=0.05)
 
 
 def test_a_dashed_rim_has_gaps_in_the_png_and_in_the_svg():

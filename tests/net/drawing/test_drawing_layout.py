@@ -6,12 +6,20 @@ from drawing_kit import graph_of, layer, nets
 from hypothesis import given, settings, strategies as st
 
 from minicaffe.net.drawing.compose import RANKDIRS, compose
-from minicaffe.net.drawing.layout import GAP, LANE_SPACE, NODE_SPACE, Size, lay_out
-from minicaffe.net.drawing.order import Neighbours, crossings, first_order, order_rows
+from minicaffe.net.drawing.layout import GAP, LANE_SPACE, NODE_SPACE, STEEP, WIDEST_GAP, Size, lay_out
+from minicaffe.net.drawing.order import (
+    Neighbours,
+    _exchange,
+    _sort_by_medians,
+    crossings,
+    first_order,
+    order_rows,
+)
 from minicaffe.net.drawing.place import place_nodes
 from minicaffe.net.drawing.png import bezier
 from minicaffe.net.drawing.ranks import Wire, assign_ranks, with_lanes
-from minicaffe.net.drawing.scene import Box, Curve, Polygon
+from minicaffe.net.drawing.scene import Box, Curve, Polygon, Text
+from minicaffe.net.drawing.style import ARROW_LENGTH
 from minicaffe.net.drawing.tighten import tighten
 
 TOLERANCE = 1e-4
@@ -193,6 +201,82 @@ def test_a_tangle_that_can_be_undone_is():
     assert crossings(order_rows(ranked), Neighbours(ranked)) == 0
 
 
+def test_a_tree_of_scattered_leaves_has_no_crossings():
+    # Leaves 0 ... 7 under 8 ... 11, those under 12 and 13, and 14: as numbered, and as first walked, many cross.
+    leaves = [Wire(leaf, 8 + leaf % 4) for leaf in range(8)]
+    wires = [*leaves, Wire(8, 12), Wire(9, 13), Wire(10, 12), Wire(11, 13), Wire(12, 14), Wire(13, 14)]
+    ranked = with_lanes(assign_ranks(15, wires), wires)
+    neighbours = Neighbours(ranked)
+    assert crossings(first_order(ranked, neighbours), neighbours) > 5
+    assert crossings(order_rows(ranked), neighbours) == 0
+
+
+def test_neighbours_are_exchanged_where_that_helps():
+    ranked = with_lanes([0, 0, 1, 1], [Wire(0, 3), Wire(1, 2)])
+    rows, neighbours = [[0, 1], [2, 3]], Neighbours(ranked)
+    _exchange(rows, neighbours)
+    assert rows == [[1, 0], [2, 3]]
+    _exchange(rows, neighbours)
+    assert rows == [[1, 0], [2, 3]]
+
+
+def test_sorting_by_medians():
+    # 3 hangs between 0, 1 and 2; 4 at 2, 5 at 0; 6 at nothing.
+    wires = [Wire(0, 3), Wire(1, 3), Wire(2, 3), Wire(2, 4), Wire(0, 5)]
+    ranked = with_lanes([0, 0, 0, 1, 1, 1, 1], wires)
+    rows = [[0, 1, 2], [4, 6, 3, 5]]
+    _sort_by_medians(rows, Neighbours(ranked), forth=True)
+    assert rows == [[0, 1, 2], [5, 6, 3, 4]]
+    rows = [[2, 1, 0], [5, 6, 3, 4]]
+    _sort_by_medians(rows, Neighbours(ranked), forth=False)
+    # Medians: of 0 among 3 and 5: 1; of 1: 2; of 2 among 3 and 4: 2.5.
+    assert rows[0] == [0, 1, 2]
+
+
+@st.composite
+def graphs_with_one_long_wire(draw):
+    """(ranks, wires): links from rank to rank, and one wire past at least two ranks."""
+    widths = draw(st.lists(st.integers(1, 4), min_size=4, max_size=7))
+    ranks = [rank for rank, width in enumerate(widths) for _ in range(width)]
+    pairs = [(a, b) for a, b in combinations(range(len(ranks)), 2) if ranks[a] + 1 == ranks[b]]
+    wires = [Wire(a, b) for a, b in draw(st.lists(st.sampled_from(pairs), unique=True, max_size=15))]
+    return ranks, [*wires, Wire(0, len(ranks) - 1)]
+
+
+@given(graphs_with_one_long_wire(), st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_a_long_wire_is_straight_whatever_crosses_it(graph, random):
+    ranks, wires = graph
+    ranked = with_lanes(ranks, wires)
+    rows = [[node for node, rank in enumerate(ranked.ranks) if rank == row] for row in range(max(ranks) + 1)]
+    for row in rows:
+        random.shuffle(row)
+    places = place_nodes(ranked, rows, lambda a, b: 30.0)
+    assert all(places[b] - places[a] >= 30 - TOLERANCE for row in rows for a, b in pairwise(row))
+    lanes = [places[lane] for lane in range(ranked.count, len(ranked.ranks))]
+    assert max(lanes) - min(lanes) < TOLERANCE
+
+
+def test_a_lane_comes_back_once_it_is_past_what_held_it_off():
+    # A chain of 12 nodes with a huge one near its beginning, and a wire past them to three nodes at its end.
+    chain = [Wire(i, i + 1) for i in range(11)]
+    ends = [Wire(11, end) for end in (12, 13, 14)]
+    long = [Wire(0, end) for end in (12, 13, 14)]
+    sizes = [Size(40, 900 if i == 3 else 20) for i in range(15)]
+    layout = lay_out(sizes, [*chain, *ends, *long])
+    lane = sorted(point for route in layout.routes[-3:] for point in route)
+    beside, after = (next(y for x, y in lane if x > layout.places[node][0]) for node in (3, 11))
+    assert abs(beside - layout.places[3][1]) >= 450
+    assert abs(after - layout.places[11][1]) < 150
+
+
+def test_far_turns_get_a_wider_gap():
+    layout = lay_out([Size(40, 20)] + [Size(40, 80)] * 7, [Wire(0, i) for i in range(1, 8)])
+    farthest = max(abs(y - layout.places[0][1]) for _, y in layout.places)
+    gap = layout.places[1][0] - layout.places[0][0] - 40
+    assert abs(gap - min(STEEP * farthest, WIDEST_GAP)) < TOLERANCE and gap > 2 * GAP
+
+
 def figures(scene):
     """The rectangle of each box and octagon."""
     for shape in scene.shapes():
@@ -218,6 +302,45 @@ def test_pictures_of_nets_in_all_directions(text, rankdir):
             points = [bezier(corners, step / 12) for step in range(13)]
             assert not any(lies_in(point, box) for point in points for box in boxes)
             at = piece[-1]
+
+
+def test_a_shaft_ends_under_its_tip():
+    scene = compose(graph_of(layer("a", "X", "", "x") + layer("b", "X", "x", "y z")))
+    for group in scene.groups:
+        *curves, tip = group.shapes
+        if curves and isinstance(curves[0], Curve):
+            (end_x, end_y), (tip_x, tip_y) = curves[-1].pieces[-1][-1], tip.points[0]
+            assert end_y == tip_y and 2 < tip_x - end_x < ARROW_LENGTH
+
+
+def test_labels_stand_where_no_other_arrow_leaves():
+    text = "".join(
+        layer(name, "Data", "", "x y", f"include {{ phase: {phase} }} data_param {{ batch_size: {batch} }}")
+        for name, phase, batch in (("a", "TRAIN", 64), ("b", "TEST", 100))
+    )
+    beside = {}
+    for rankdir in RANKDIRS:
+        shapes = compose(graph_of(text), rankdir).shapes()
+        at = {shape.text.removesuffix(" (Data)"): (shape.x, shape.y) for shape in shapes if isinstance(shape, Text)}
+        axis = 1 if rankdir in ("LR", "RL") else 0
+        # From the middles of their makers, in the order of these.
+        pairs = sorted((at[name][axis], at[label][axis]) for name, label in (("a", "batch 64"), ("b", "batch 100")))
+        beside[rankdir] = [label - maker for maker, label in pairs]
+    # The arrows to the other blob cross between the straight ones: the texts stand on the far sides.
+    assert beside["TB"][0] < -10 and beside["TB"][1] > 10
+    assert beside["BT"] == beside["TB"] and beside["RL"] == beside["LR"]
+    # In a box the name stands above the middle, at which the arrow leaves.
+    assert beside["LR"][0] < 15 < beside["LR"][1]
+
+
+def test_upwards_what_works_in_place_stands_above():
+    text = layer("conv", "Convolution", "x", "y") + layer("relu", "ReLU", "y", "y")
+    for rankdir in RANKDIRS:
+        heights = {}
+        for shape in compose(graph_of(text), rankdir).shapes():
+            if isinstance(shape, Text):
+                heights[shape.text.split()[0]] = shape.y
+        assert (heights["relu"] < heights["conv"]) is (rankdir == "BT")
 
 
 def test_the_flow_leads_where_rankdir_says():
