@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from minicaffe.net.drawing.order import order_rows
 from minicaffe.net.drawing.place import place_nodes
@@ -20,7 +21,8 @@ LANE_SPACE = 11.0  # between a lane and a node, or two lanes
 GAP = 26.0  # between two ranks, at least
 STEEP = 0.3  # a gap is at least this share of how far its wires turn in it,
 WIDEST_GAP = 110.0  # but no more than this for that reason
-DIGITS = 6  # of places behind the point
+DIGITS = 6  # of places across, behind the point
+NOTHING = 1e-3  # pixels
 
 Point = tuple[float, float]  # along, across
 
@@ -110,7 +112,8 @@ class _Plan:
             points += [(edge, across[lane]) for edge in self.spans[ranks[lane]]]
         points.append((self.spans[ranks[last]][0], across[last]))
         points.append((places[last][0] - self.sizes[last].along / 2, across[last]))
-        return list(dict.fromkeys((round(along, DIGITS), place) for along, place in points))
+        # The deepest node of a rank ends where the rank does: there is nothing to go between the two.
+        return [points[0], *(b for a, b in pairwise(points) if b[0] - a[0] > NOTHING)]
 
 
 def _gaps(plan: _Plan, wires: Sequence[Wire], label_rooms: Sequence[float]) -> list[float]:
