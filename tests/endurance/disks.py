@@ -47,7 +47,9 @@ class SmallDisk:
                 os.posix_fallocate(file.fileno(), 0, used) if used else None
 
     def make_read_only(self) -> None:
-        subprocess.run(["mount", "-o", "remount,ro", str(self.folder)], check=True)
+        """Raises CalledProcessError while a file on it is being written."""
+        # This mount alone: in a user namespace the disk's own options cannot be changed.
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(self.folder)], check=True, capture_output=True)
 
 
 class FileLimit:
