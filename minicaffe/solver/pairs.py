@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from minicaffe import log
-from minicaffe.errors import reason_of
+from minicaffe.errors import FileError, reason_of
 from minicaffe.solver.snapshot import HDF5_SUFFIX, MODEL, STATE
 
 
@@ -33,13 +33,19 @@ class Pair:
 
 
 def pairs_under(prefix: str) -> list[Pair]:
-    """The solverstates <prefix>_iter_<n>.solverstate and .h5, the newest first; those without weights too."""
+    """The solverstates <prefix>_iter_<n>.solverstate and .h5, the newest first; those without weights too.
+
+    Raises FileError where the folder is there, but cannot be listed.
+    """
     folder, name = os.path.split(prefix)
     pattern = re.compile(rf"{re.escape(name)}_iter_(\d+)\.{STATE}({re.escape(HDF5_SUFFIX)})?")
     try:
         matches = [pattern.fullmatch(entry) for entry in os.listdir(folder or ".")]
     except FileNotFoundError:
         return []
+    except OSError as error:
+        text = f"cannot be listed: {reason_of(error)}; give yourself permission to read it, or set another"
+        raise FileError(f"{text} snapshot_prefix", file=folder or ".") from error
     found = [
         Pair(int(match[1]), os.path.join(folder, match[0]), f"{prefix}_iter_{match[1]}.{MODEL}{match[2] or ''}")
         for match in matches
@@ -58,7 +64,11 @@ def clear_away(prefix: str, keep: int, iteration: int) -> None:
 
     Weights whose solverstate is not there stay: somebody took care to keep them. What cannot be removed is logged.
     """
-    past = [pair for pair in pairs_under(prefix) if pair.iteration <= iteration]
+    try:
+        past = [pair for pair in pairs_under(prefix) if pair.iteration <= iteration]
+    except FileError as error:
+        log.warning(f"Cannot look for old snapshots to remove: {error}")
+        return
     for pair in past[keep:]:
         # The solverstate first: without its weights it would be of no use.
         for path in (pair.state, pair.model):

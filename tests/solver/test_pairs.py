@@ -1,5 +1,6 @@
 """The snapshots under a prefix: the newest that is whole is found, old ones are cleared away."""
 
+import errno
 import os
 import shutil
 
@@ -8,8 +9,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from solver_kit import history, messages, weights, write_solver
 
-from minicaffe.errors import ParamError, SolverError
-from minicaffe.solver import Solver
+from minicaffe.errors import FileError, ParamError, SolverError
+from minicaffe.solver import Solver, pairs
 from minicaffe.solver.pairs import Pair, clear_away, pairs_under
 
 SETTINGS = 'base_lr: 0.1 momentum: 0.9 lr_policy: "fixed" max_iter: 5 snapshot: 1'
@@ -196,3 +197,21 @@ def test_a_resumed_run_clears_away_what_the_first_left(tmp_path):
     solver.solve()
     assert names(tmp_path) == [f"s_iter_{i}.{kind}" for i in (6, 7) for kind in ("caffemodel", "solverstate")]
     assert np.isfinite(weights(solver.net)).all()
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path, capsys, monkeypatch):
+    """Written to it may be all the same: the snapshot counts, and training goes on."""
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(pairs.os, "listdir", refuse)
+    solver = make(tmp_path, snapshot_keep=1)
+    solver.solve()
+    assert (tmp_path / "s_iter_5.solverstate").exists()
+    reason = f"{tmp_path}: cannot be listed: permission denied; give yourself permission to read it, or set another"
+    warnings = [line for line in messages(capsys) if line.startswith("Cannot look for")]
+    assert warnings == [f"Cannot look for old snapshots to remove: {reason} snapshot_prefix"] * 5
+    with pytest.raises(FileError) as caught:
+        solver.restore_newest()
+    assert str(caught.value) == f"{reason} snapshot_prefix"
