@@ -101,7 +101,7 @@ class _Witness:
         if self._again or not started:
             return
         match = re.search(r"Resumed from s_iter_(\d+)", text)
-        finished = [int(number) for number in re.findall(r"Finished the snapshot s_iter_(\d+)", text)]
+        finished = [int(number) for number in re.findall(r"Finished the snapshot \S*s_iter_(\d+)", text)]
         newest, found = max([0, *self._whole, *finished]), int(match[1]) if match else 0
         if found != newest:
             self._tally.fault("resumed from the wrong pair", f"{found} instead of {newest}")
