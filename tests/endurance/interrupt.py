@@ -94,13 +94,15 @@ class _Trial:
             time.sleep(rng.uniform(0, self._seconds / len(signals)))
             process.send_signal(number)
         status, text = process.wait(), self._stopped.says()
-        self.tally.count("stopped early", "Optimization stopped early." in text)
+        early, trained = "Optimization stopped early." in text, ", lr = " in text
+        self.tally.count("stopped early", early)
         self.tally.count("stopped in a test", "Test interrupted." in text)
         self.tally.count("ended at once", status != 0)
         if status not in _STATUSES or "Traceback" in text or "Snapshot failed" in text:
             self.tally.fault("bad ends", f"status {status}: {text[-500:]}")
-        if "Optimization stopped early." in text and not self._stopped.iterations():
-            self.tally.fault("lost pairs", f"a run that was stopped left none: {text[-500:]}")
+        self.tally.count("stopped before the first update", not trained)
+        if early and trained and not self._stopped.iterations():
+            self.tally.fault("lost pairs", f"a run that had trained left none: {text[-500:]}")
 
     def _judge_pairs(self, when: str) -> None:
         for iteration in self._stopped.iterations():

@@ -1,6 +1,6 @@
 """What a run that nobody disturbs has after each iteration, and whether a snapshot holds just that.
 
-As a program (python -m endurance.truth SOLVER) it trains one iteration for each line of its input, and prints a digest.
+As a program (python -m endurance.truth SOLVER) it prints a digest for each line that it reads: of iteration 0, 1, and so on.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Truth:
         self._found: list[str] = []
 
     def __getitem__(self, iteration: int) -> str:
-        """The digest after so many iterations, 1 or more."""
-        while len(self._found) < iteration:
+        """The digest after so many iterations."""
+        while len(self._found) <= iteration:
             print(file=self._process.stdin, flush=True)
             self._found.append(self._process.stdout.readline().strip())
             if not self._found[-1]:
-                raise RuntimeError(f"the undisturbed run ended after {len(self._found) - 1} iterations")
-        return self._found[iteration - 1]
+                raise RuntimeError(f"the undisturbed run ended after {len(self._found) - 2} iterations")
+        return self._found[iteration]
 
     def close(self) -> None:
         self._process.kill()
@@ -87,18 +87,18 @@ def silence() -> Iterator[None]:
 
 def main(solver_file: str) -> None:
     log.set_level(log.FATAL)
-    solver, told = Solver(solver_file), 0
+    solver, told = Solver(solver_file), -1
 
     def tell() -> Action:
         nonlocal told
         # Asked after each update, and before each pass of a test too.
         if solver.iter > told:
             told = solver.iter
-            print(digest(solver), flush=True)
             sys.stdin.readline()
+            print(digest(solver), flush=True)
         return Action.NONE
 
-    sys.stdin.readline()
+    tell()
     solver.action_function = tell
     solver.solve()
 
