@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import re
 import shlex
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from minicaffe.errors import FileError, ParamError
+from minicaffe.errors import FileError, ParamError, reason_of
 from minicaffe.layers import consent
 from minicaffe.proto.hints import nearest
 from minicaffe.version import __version__
@@ -48,6 +47,7 @@ class Parser(argparse.ArgumentParser):
     def read(self, argv: list[str]) -> argparse.Namespace:
         """The flags in argv. Raises ParamError for what is none of them, or has a value that cannot be."""
         words = [self._plain(word) for word in with_flag_files(argv)]
+        self._check_known([word for word in words if word is not None])
         # Intermixed: an argument that may be left out would not be found behind a flag otherwise.
         # An empty word is a value: of -stage "$STAGE" in a script that has none.
         flags, unknown = self.parse_known_intermixed_args([word for word in words if word is not None])
@@ -70,6 +70,14 @@ class Parser(argparse.ArgumentParser):
             self.error(f"illegal value '{value}' for the flag '{name}', which is true or false")
         is_true = value.lower() not in _FALSE
         return None if off or not is_true else f"--{name}"
+
+    def _check_known(self, words: list[str]) -> None:
+        """Before arguments are counted: a misspelt flag is the reason, where one seems to be missing."""
+        # With a blank before any "=" a word is a value, to argparse too.
+        shape = re.compile(r"--[a-zA-Z][^\s=]*(=.*)?", re.DOTALL)
+        for word in filter(shape.fullmatch, itertools.takewhile(lambda word: word != "--", words)):
+            if word.partition("=")[0] not in self._option_string_actions:
+                self._refuse(word)
 
     def _refuse(self, word: str) -> NoReturn:
         name = word.lstrip("-").partition("=")[0]
@@ -105,24 +113,43 @@ def names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
-def with_flag_files(argv: list[str]) -> list[str]:
-    """argv with every -flagfile F replaced by the flags in F; a line that begins with # is a comment."""
+def with_flag_files(argv: list[str], inside: tuple[str, ...] = ()) -> list[str]:
+    """argv with every -flagfile F replaced by the flags in F; a line that begins with # is a comment.
+
+    inside: the files that these words come from, the outermost first.
+    Raises FileError, ParamError where no file is named.
+    """
     words: list[str] = []
     rest = iter(argv)
     for word in rest:
-        name, _, path = word.lstrip("-").partition("=")
+        name, given, path = word.lstrip("-").partition("=")
         if name != "flagfile" or not word.startswith("-"):
             words.append(word)
             continue
-        path = path or next(rest, "")
-        for line in _lines(path):
-            words += shlex.split(line)
+        file = path if given else next(rest, None)
+        if file is None:
+            raise ParamError("argument --flagfile: expected one argument, a file of flags, one a line")
+        if file in inside:
+            raise FileError("is a file of flags that names itself with -flagfile; take that line out", file=file)
+        # An empty word is that of a script that has none.
+        words += with_flag_files(_words_of(file), (*inside, file)) if file else []
     return words
 
 
-def _lines(path: str) -> list[str]:
+def _words_of(path: str) -> list[str]:
+    """The words in a file of flags, quoted as in a shell."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"cannot be read as a file of flags: {error}", file=os.fspath(path)) from error
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise FileError("cannot be read as a file of flags: is no text (UTF-8)", file=path) from error
+    except OSError as error:
+        raise FileError(f"cannot be read as a file of flags: {reason_of(error)}", file=path) from error
+    words = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip().startswith("#"):
+            try:
+                words += shlex.split(line)
+            except ValueError as error:
+                text = f"{error}; where a quote is part of a value, put a backslash before it"
+                raise FileError(text, file=path, line=number) from error
+    return words

@@ -104,6 +104,48 @@ def test_flag_files(tmp_path):
         parser().read([f"-flagfile={tmp_path}/absent"])
 
 
+def test_flag_files_within_flag_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inner").write_text("-gpu=0")
+    (tmp_path / "outer").write_text("-flagfile inner\n-level 2")
+    flags = parser().read(["-flagfile", "outer", "-flagfile", "", "-flagfile="])
+    assert (flags.gpu, flags.level) == ("0", 2)
+    (tmp_path / "inner").write_text("-flagfile=outer")
+    with pytest.raises(FileError, match=r"^outer: is a file of flags that names itself with -flagfile; take"):
+        parser().read(["-flagfile", "outer"])
+
+
+@pytest.mark.parametrize(
+    ("contents", "text"),
+    [
+        (b"-gpu=0\n-stage it's", r"^flags:2: No closing quotation; where a quote is part of a value, put a backslash"),
+        (b"-stage \xff", r"^flags: cannot be read as a file of flags: is no text \(UTF-8\)"),
+        (None, "^flags: cannot be read as a file of flags: is a directory"),
+    ],
+)
+def test_flag_files_that_cannot_be(tmp_path, monkeypatch, contents, text):
+    monkeypatch.chdir(tmp_path)
+    if contents is None:
+        (tmp_path / "flags").mkdir()
+    else:
+        (tmp_path / "flags").write_bytes(contents)
+    with pytest.raises(FileError, match=text):
+        parser().read(["-flagfile=flags"])
+    with pytest.raises(ParamError, match=r"^argument --flagfile: expected one argument, a file of flags"):
+        parser().read(["a.prototxt", "-flagfile"])
+
+
+def test_an_unknown_flag_counts_for_more_than_a_missing_argument():
+    made = Parser("x", "X.", ())
+    made.add_argument("first")
+    with pytest.raises(ParamError, match=r"^unknown command line flag 'no_such'; "):
+        made.read(["-no_such"])
+    with pytest.raises(ParamError, match=r"^unknown command line flag 'no_such'; "):
+        made.read(["--no_such=a b"])
+    # Behind a flag, or in its value, such a word may be a value all the same.
+    assert made.read(["a", "-solver", "--a b", "--log_file=--b"]).solver == "--a b"
+
+
 @pytest.mark.parametrize(("text", "entries"), [(None, []), ("", []), ("a", ["a"]), (" a, b ,,c", ["a", "b", "c"])])
 def test_lists(text, entries):
     assert names(text) == entries
