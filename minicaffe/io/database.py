@@ -56,13 +56,14 @@ def file_of_kind(folder: str, backend: str, missing: type[MinicaffeError]) -> st
     called, name = _KINDS[backend]
     if not os.path.isdir(folder):
         what = f"is a file, {called} is a folder" if os.path.exists(folder) else "no such folder"
-        raise FileError(f"{what}; create it with a convert tool, or correct data_param.source", file=folder)
+        raise FileError(f"{what}; create it with a convert tool, or correct the path", file=folder)
     path = os.path.join(folder, name)
     if not os.path.isfile(path):
         (other,) = set(BACKENDS) - {backend}
         mark = _KINDS[other][1]
-        hint = f" (it holds {mark}: set backend: {other.upper()})" if os.path.isfile(os.path.join(folder, mark)) else ""
-        text = f"is not {called}: it has no file {name}{hint}; copy it whole, or correct data_param.source"
+        is_other = os.path.isfile(os.path.join(folder, mark))
+        hint = f" (it holds {mark}: its backend is {other.upper()})" if is_other else ""
+        text = f"is not {called}: it has no file {name}{hint}; copy it whole, or correct the path"
         raise missing(text, file=folder)
     return path
 

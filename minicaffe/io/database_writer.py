@@ -211,4 +211,6 @@ class LevelDBWriter(DatabaseWriter):
         try:
             yield
         except self._plyvel.Error as error:
-            raise self._failed(str(error)) from error
+            # The reason is bytes.
+            reason = error.args[0] if error.args and isinstance(error.args[0], bytes) else str(error).encode()
+            raise self._failed(reason.decode("utf-8", "replace")) from error

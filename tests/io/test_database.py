@@ -255,3 +255,19 @@ def test_the_libraries_read_what_was_made(path, kind):
 
         with plyvel.DB(str(path)) as db:
             assert list(db) == RECORDS
+
+
+def test_the_reason_of_a_leveldb_that_cannot_be_written_is_text(path, monkeypatch):
+    plyvel = pytest.importorskip("plyvel")
+    # As plyvel says it.
+    error = plyvel.IOError(b"IO error: 000003.log: File too large")
+    text = r"the database cannot be written: IO error: 000003\.log: File too large; the folder"
+    with pytest.raises(FileError, match=text), create_database(path.parent / "new", "leveldb") as writer:
+
+        def write(batch, sync=False):
+            with writer._errors():
+                raise error
+
+        monkeypatch.setattr(writer, "_write", write)
+        writer.put(b"key", b"value")
+    assert not (path.parent / "new").exists()

@@ -223,9 +223,7 @@ def test_whatever_lies_there_gives_records_or_a_typed_error(tmp_path_factory, da
 
 
 def test_what_is_no_leveldb_is_told(tmp_path):
-    with pytest.raises(
-        FileError, match=r"absent: no such folder; create it with a convert tool, or correct data_param"
-    ):
+    with pytest.raises(FileError, match=r"absent: no such folder; create it with a convert tool, or correct the path"):
         open_database(tmp_path / "absent", "leveldb")
     assert not (tmp_path / "absent").exists()
     file = tmp_path / "file"
@@ -236,7 +234,7 @@ def test_what_is_no_leveldb_is_told(tmp_path):
     with pytest.raises(FormatError, match="other: is not a LevelDB: it has no file CURRENT; copy it whole"):
         open_database(tmp_path / "other", "leveldb")
     (tmp_path / "other" / "data.mdb").write_bytes(b"")
-    with pytest.raises(FormatError, match=r"\(it holds data.mdb: set backend: LMDB\)"):
+    with pytest.raises(FormatError, match=r"\(it holds data.mdb: its backend is LMDB\)"):
         open_database(tmp_path / "other", "leveldb")
 
 

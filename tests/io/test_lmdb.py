@@ -105,9 +105,7 @@ def test_a_reader_keeps_its_records_while_others_write(tmp_path):
 
 
 def test_what_is_no_lmdb_is_told(tmp_path):
-    with pytest.raises(
-        FileError, match=r"absent: no such folder; create it with a convert tool, or correct data_param"
-    ):
+    with pytest.raises(FileError, match=r"absent: no such folder; create it with a convert tool, or correct the path"):
         open_database(tmp_path / "absent", "lmdb")
     assert not (tmp_path / "absent").exists()
     (tmp_path / "file").write_bytes(b"")
@@ -117,7 +115,7 @@ def test_what_is_no_lmdb_is_told(tmp_path):
     with pytest.raises(FileError, match=r"other: is not an LMDB: it has no file data.mdb; copy it whole"):
         open_database(tmp_path / "other", "lmdb")
     (tmp_path / "other" / "CURRENT").write_bytes(b"")
-    with pytest.raises(FileError, match=r"\(it holds CURRENT: set backend: LEVELDB\)"):
+    with pytest.raises(FileError, match=r"\(it holds CURRENT: its backend is LEVELDB\)"):
         open_database(tmp_path / "other", "lmdb")
     assert os.listdir(tmp_path / "other") == ["CURRENT"]
 

@@ -112,7 +112,7 @@ ROWS = {
             database_refusal(
                 FormatError,
                 SOURCE,
-                ("is not a LevelDB", "set backend: LMDB"),
+                ("is not a LevelDB", "its backend is LMDB"),
                 settings=lambda folder: database()(folder).replace("LMDB", "LEVELDB"),
             ),
             database_refusal(DataError, SOURCE, ("is empty",), records=[]),
