@@ -24,6 +24,10 @@ __all__ = [
     "upgrade_solver",
 ]
 
+# How the WARNING of an upgrade ends; the tools that it names leave it out.
+REWRITE_NET = "upgrade_net_proto_text and upgrade_net_proto_binary rewrite files"
+REWRITE_SOLVER = "upgrade_solver_proto_text rewrites files"
+
 
 class _Step(NamedTuple):
     needed: Callable[[Any], bool]
@@ -101,7 +105,7 @@ def _upgrade_in_place(source: NetSource) -> NetSource:
             source.note("INFO", f"Successfully upgraded file specified using deprecated {step.what}")
         else:
             source.note("ERROR", f"Some settings of deprecated {step.what} were dropped (see above); going on without")
-        source.note("WARNING", f"{step.advice}; upgrade_net_proto_text and upgrade_net_proto_binary rewrite files")
+        source.note("WARNING", f"{step.advice}; {REWRITE_NET}")
     return source
 
 
@@ -172,7 +176,7 @@ def _upgrade_type(source: SolverSource) -> None:
     param.type = _SOLVERS[caffe_pb2.SolverParameter.SolverType.Name(param.solver_type)]
     param.ClearField("solver_type")
     source.notes.append(("INFO", f"Successfully upgraded file specified using deprecated {what}"))
-    source.notes.append(("WARNING", "solver_type is an old form of type; upgrade_solver_proto_text rewrites files"))
+    source.notes.append(("WARNING", f"solver_type is an old form of type; {REWRITE_SOLVER}"))
     source.upgraded = True
 
 

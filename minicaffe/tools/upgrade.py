@@ -18,6 +18,7 @@ from minicaffe.errors import FileError, MinicaffeError
 from minicaffe.io.atomic import atomic_write
 from minicaffe.proto.printer import format_text
 from minicaffe.proto.source import NetSource, Note, SolverSource
+from minicaffe.proto.upgrade import REWRITE_NET, REWRITE_SOLVER
 from minicaffe.tools.flags import Parser
 
 UNPARSABLE = 2
@@ -76,7 +77,8 @@ def _log_upgrade(source: NetSource | SolverSource, file: str) -> bool:
 
 def _log_notes(notes: Iterable[Note]) -> None:
     for severity, text in notes:
-        log.write(severity, text)
+        if not text.endswith((REWRITE_NET, REWRITE_SOLVER)):
+            log.write(severity, text)
 
 
 def write_text(path: str, _: object, source: NetSource | SolverSource) -> None:

@@ -61,6 +61,9 @@ def test_old_definitions_of_lenet(tmp_path, run, name):
     assert ("I", f"Attempting to upgrade input file specified using deprecated {age}: {old}") in logged
     assert ("I", f"Wrote upgraded NetParameter text proto to {tmp_path}/new") in logged
     assert all(severity != "E" for severity, _ in logged)
+    # The tool does what its advice to others is.
+    assert not any("rewrite" in text for _, text in logged)
+    assert any("rewrite" in text for _, text in read_net(old).notes)
     # As it stands, without another upgrade.
     new = read_text(tmp_path / "new", caffe_pb2.NetParameter).message
     assert len(new.layer) > 5 and not new.layers
@@ -257,6 +260,7 @@ def test_the_type_of_a_solver(tmp_path, run, old, new):
     assert status == 0
     assert ("I", "Successfully upgraded file specified using deprecated 'solver_type' field (enum)") in logged
     assert ("I", f"Wrote upgraded SolverParameter text proto to {tmp_path}/new") in logged
+    assert not any("rewrite" in text for _, text in logged)
     # The prefix as it was, though it names a folder.
     text = f'base_lr: 0.01\nsnapshot_prefix: "{tmp_path}"\nnet: "n"\ntype: "{new}"\n'
     assert (tmp_path / "new").read_text() == text
