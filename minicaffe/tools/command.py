@@ -35,6 +35,13 @@ def run_command(main: Callable[[list[str]], int], argv: list[str] | None = None)
             raise
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except MemoryError as error:
+        if debug:
+            raise
+        # NumPy says how much it wanted; Python itself says nothing.
+        reason = str(error) or "Python got no more"
+        print(f"error: not enough memory: {reason}; take smaller sizes or batches", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130

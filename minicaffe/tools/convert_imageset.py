@@ -27,7 +27,7 @@ from minicaffe.io.database_writer import DatabaseWriter
 from minicaffe.io.image_list import ImageList
 from minicaffe.tools.command import run_command
 from minicaffe.tools.conversion import Processed, add_backend, counting
-from minicaffe.tools.flags import Parser
+from minicaffe.tools.flags import Parser, int32
 from minicaffe.tools.image_records import ImageRecords, Settings
 
 
@@ -82,8 +82,8 @@ def _parser() -> Parser:
     parser.add_boolean("shuffle", help="store them in random order")
     parser.add("seed", metavar="N", type=int, help="of that order; without it, another order each time")
     add_backend(parser)
-    parser.add("resize_width", metavar="N", type=int, default=0, help="pixels; with resize_height, resize to so many")
-    parser.add("resize_height", metavar="N", type=int, default=0, help="pixels")
+    parser.add("resize_width", metavar="N", type=int32, default=0, help="pixels; with resize_height, resize to so many")
+    parser.add("resize_height", metavar="N", type=int32, default=0, help="pixels")
     parser.add_boolean("check_size", help="refuse images of another size than the first")
     parser.add_boolean("encoded", help="store image files, of the type that each file's name tells")
     parser.add("encode_type", metavar="TYPE", default="", help="store image files of this type: png, jpg, ...")

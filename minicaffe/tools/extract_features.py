@@ -25,7 +25,7 @@ from minicaffe.layers.base import TEST
 from minicaffe.net.net import Net
 from minicaffe.tools.command import run_command
 from minicaffe.tools.conversion import EVERY, counting
-from minicaffe.tools.flags import Parser, consent_of, names
+from minicaffe.tools.flags import Parser, consent_of, int32, names
 
 
 class FeatureWriter:
@@ -109,10 +109,12 @@ def _parser() -> Parser:
     parser.add_argument("model", metavar="PROTOTXT", help="the net, with its data layer for the phase TEST")
     parser.add_argument("blobs", metavar="BLOB[,BLOB]", type=names, help="the blobs to write")
     parser.add_argument("databases", metavar="DB[,DB]", type=names, help="folders to make, one for each blob")
-    parser.add_argument("batches", metavar="NUM_BATCHES", type=int, help="batches to run")
+    parser.add_argument("batches", metavar="NUM_BATCHES", type=int32, help="batches to run")
     parser.add_argument("backend", metavar="DB_TYPE", type=known_backend, help="lmdb or leveldb")
     parser.add_argument("mode", metavar="CPU|GPU", nargs="?", choices=("CPU", "GPU"), default="CPU", help="default CPU")
-    parser.add_argument("device_id", metavar="DEVICE_ID", nargs="?", type=int, default=0, help="of the GPU, default 0")
+    parser.add_argument(
+        "device_id", metavar="DEVICE_ID", nargs="?", type=int32, default=0, help="of the GPU, default 0"
+    )
     parser.add_python_layer()
     return parser
 

@@ -14,6 +14,9 @@ from minicaffe.io.encode import KINDS, encode_image
 from minicaffe.io.image_list import ImageList
 from minicaffe.io.resize import resize
 
+# Bytes of a protobuf message.
+_LARGEST = 2**31 - 1
+
 
 @dataclass
 class Settings:
@@ -35,6 +38,9 @@ class Settings:
     def __post_init__(self) -> None:
         # As convert_imageset.cpp: a negative size counts as none.
         self.resize_height, self.resize_width = max(0, self.resize_height), max(0, self.resize_width)
+        if (size := self.resize_height * self.resize_width * (1 if self.gray else 3)) > _LARGEST:
+            sizes = f"--resize_height {self.resize_height} and --resize_width {self.resize_width}"
+            raise ParamError(f"{sizes} make images of {size:,} bytes; a Datum holds {_LARGEST:,}")
         if self.encode_type and self.encode_type.lower() not in KINDS:
             known = ", ".join(KINDS)
             raise ParamError(f"--encode_type is {self.encode_type}; the types that can be written are {known}")

@@ -306,7 +306,12 @@ def test_a_path_that_is_too_long_for_a_key(folder, kind, capsys):
         (["-check_size", "-encoded"], "--check_size compares raw pixels, and --encoded stores none; leave one of them"),
         (["-check_size", "-encode_type=png"], "--check_size compares raw pixels, and --encoded stores none"),
         (["-backend", "hdf5"], 'Unknown database backend "hdf5"; known are lmdb and leveldb'),
-        (["-resize_width", "wide"], "argument --resize_width: invalid int value: 'wide'; minicaffe convert_imageset"),
+        (["-resize_width", "wide"], "argument --resize_width: invalid int32 value: 'wide'; minicaffe convert_imageset"),
+        (["-resize_width=3000000000"], "argument --resize_width: invalid int32 value: '3000000000'; "),
+        (
+            ["-resize_height=30000", "-resize_width=30000"],
+            "--resize_height 30000 and --resize_width 30000 make images of 2,700,000,000 bytes; a Datum holds 2,14",
+        ),
         (["-grey"], "unknown command line flag 'grey'; do you mean --gray?; minicaffe convert_imageset -help lists"),
         (["-gray=maybe"], "illegal value 'maybe' for the flag 'gray', which is true or false"),
     ],

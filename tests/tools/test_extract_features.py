@@ -189,7 +189,10 @@ def test_features_of_a_real_network(models_dir, tmp_path, rng):
     ("words", "text"),
     [
         (["drop", "a", 0, "lmdb"], "NUM_BATCHES is 0, must be 1 or more"),
-        (["drop", "a", "some", "lmdb"], "argument NUM_BATCHES: invalid int value: 'some'; minicaffe extract_features"),
+        (
+            ["drop", "a", "some", "lmdb"],
+            "argument NUM_BATCHES: invalid int32 value: 'some'; minicaffe extract_features",
+        ),
         (["drop,conv", "a", 1, "lmdb"], "2 blobs and 1 databases are named; the number of blob names and dataset"),
         (["drop", "a,b", 1, "lmdb"], "1 blobs and 2 databases are named; the number of blob names and dataset"),
         (
@@ -198,7 +201,7 @@ def test_features_of_a_real_network(models_dir, tmp_path, rng):
         ),
         (["drop", "a", 1, "hdf5"], 'Unknown database backend "hdf5"; known are lmdb and leveldb'),
         (["drop", "a", 1, "lmdb", "TPU"], "argument CPU|GPU: invalid choice: 'TPU'"),
-        (["drop", "a", 1, "lmdb", "GPU", "first"], "argument DEVICE_ID: invalid int value: 'first'"),
+        (["drop", "a", 1, "lmdb", "GPU", "first"], "argument DEVICE_ID: invalid int32 value: 'first'"),
         (["drop", "a", 1, "lmdb", "CPU", 0, "more"], "one argument too many: 'more'"),
         (["drop", "a", 1], "the following arguments are required: DB_TYPE"),
         (["drop", "a", 1, "lmdb", "GPU", 99], "cannot use GPU 99: "),

@@ -1,0 +1,22 @@
+"""What every command's main is run in."""
+
+import numpy as np
+import pytest
+
+from minicaffe.tools.command import run_command
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        (lambda: np.empty(2**60, np.uint8), "Unable to allocate 1.00 EiB for an array with shape"),
+        (lambda: bytearray(2**62), "Python got no more"),
+    ],
+)
+def test_too_little_memory_is_one_line(capsys, wanted, reason):
+    assert run_command(lambda _: wanted() and 0, []) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: not enough memory: {reason}")
+    assert line.endswith("; take smaller sizes or batches")
+    with pytest.raises(MemoryError):
+        run_command(lambda _: wanted() and 0, ["--debug"])
