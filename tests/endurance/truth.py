@@ -1,6 +1,6 @@
 """What a run that nobody disturbs has after each iteration, and whether a snapshot holds just that.
 
-As a program (python -m endurance.truth SOLVER) it prints a digest for each line that it reads: of iteration 0, 1, and so on.
+As a program (python -m endurance.truth SOLVER) it prints a digest for each line that it reads: of iteration 0, 1, ...
 """
 
 from __future__ import annotations
