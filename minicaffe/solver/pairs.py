@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from minicaffe import log
 from minicaffe.errors import FileError, reason_of
+from minicaffe.io.atomic import temporary_beside
 from minicaffe.solver.snapshot import HDF5_SUFFIX, MODEL, STATE
 
 
@@ -70,14 +72,30 @@ def clear_away(prefix: str, keep: int, iteration: int) -> None:
         log.warning(f"Cannot look for old snapshots to remove: {error}")
         return
     for pair in past[keep:]:
-        # The solverstate first: without its weights it would be of no use.
-        for path in (pair.state, pair.model):
-            try:
-                os.unlink(path)
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                log.warning(f"Cannot remove the old snapshot {path}: {reason_of(error)}")
-                break
-            else:
-                log.info(f"Removed the old snapshot {path}")
+        try:
+            _remove(pair)
+        except OSError as error:
+            log.warning(f"Cannot remove the old snapshot {error.filename or pair.state}: {reason_of(error)}")
+
+
+def _remove(pair: Pair) -> None:
+    """Remove both files.
+
+    The solverstate goes last, under a temporary name: a process that is killed before that leaves what the next one
+    clears up (snapshot.py), and neither weights that nobody would miss nor a solverstate without them.
+    """
+    if os.path.isdir(pair.state):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), pair.state)
+    leaving, gone = temporary_beside(pair.state), [pair.state]
+    os.rename(pair.state, leaving)
+    try:
+        os.unlink(pair.model)
+        gone.append(pair.model)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        os.rename(leaving, pair.state)
+        raise
+    os.unlink(leaving)
+    for path in gone:
+        log.info(f"Removed the old snapshot {path}")

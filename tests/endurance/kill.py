@@ -151,6 +151,9 @@ class _Witness:
         if status:
             self._tally.fault("last run failed", training.says()[-500:])
         self._look_at_pairs(saved_iterations(training.says()))
+        weights = {path.name.split(".")[0] for path in training.folder.glob("s_iter_*.caffemodel*")}
+        if alone := weights - {training.state(iteration).name.split(".")[0] for iteration in training.iterations()}:
+            self._tally.fault("weights left without a solverstate", f"{alone} are there in the end")
         if training.temporaries():
             self._tally.fault("stale temporary files", f"{training.temporaries()} are there in the end")
         if training.iterations()[:1] != [stop]:

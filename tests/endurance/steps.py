@@ -136,7 +136,8 @@ def _look(scene: Scene, tally: Tally) -> None:
         tally.fault("lost pairs", f"{when}: {used} was gone on from, not {max(whole)}")
     orphans = {path.name.split(".")[0] for path in scene.folder.glob("s_iter*.caffemodel*")}
     orphans -= {path.name.split(".")[0] for path in scene.folder.glob("s_iter*.solverstate*")}
-    tally.count("weights left without a solverstate", bool(orphans))
+    if orphans:
+        tally.fault("weights left without a solverstate", f"{when}: {orphans}")
 
 
 def _whole_pairs(scene: Scene, tally: Tally, when: str) -> list[int]:

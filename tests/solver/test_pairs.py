@@ -215,3 +215,43 @@ def test_a_folder_that_cannot_be_listed(tmp_path, capsys, monkeypatch):
     with pytest.raises(FileError) as caught:
         solver.restore_newest()
     assert str(caught.value) == f"{reason} snapshot_prefix"
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_killed_while_it_clears_away(tmp_path, monkeypatch, step):
+    """The next start finds the pair whole, or nothing of it."""
+    make(tmp_path).solve()
+    unlink, calls = os.unlink, []
+
+    def killed(path):
+        calls.append(path)
+        if len(calls) == step:
+            raise KeyboardInterrupt
+        unlink(path)
+
+    monkeypatch.setattr(pairs.os, "unlink", killed)
+    monkeypatch.setattr(pairs, "temporary_beside", of_dead_process)
+    with pytest.raises(KeyboardInterrupt):
+        clear_away(f"{tmp_path}/s", 4, 5)
+    monkeypatch.undo()
+    assert "s_iter_1.solverstate" not in names(tmp_path)
+    make(tmp_path)
+    there = [f"s_iter_{i}.{kind}" for i in range(step, 6) for kind in ("caffemodel", "solverstate")]
+    assert names(tmp_path) == there
+    assert not list(tmp_path.glob(".*"))
+
+
+def of_dead_process(path):
+    """A temporary name as a process that is over would have given it."""
+    folder, name = os.path.split(path)
+    return f"{folder}/.{name}.999999@{os.uname().nodename}.01234567.tmp"
+
+
+def test_weights_that_cannot_be_removed_keep_their_solverstate(tmp_path, capsys):
+    make(tmp_path).solve()
+    (tmp_path / "s_iter_1.caffemodel").unlink()
+    (tmp_path / "s_iter_1.caffemodel").mkdir()
+    clear_away(f"{tmp_path}/s", 4, 5)
+    assert messages(capsys)[-1].startswith(f"Cannot remove the old snapshot {tmp_path}/s_iter_1.caffemodel: ")
+    assert "s_iter_1.solverstate" in names(tmp_path)
+    assert not list(tmp_path.glob(".*"))
