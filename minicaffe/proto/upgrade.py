@@ -184,12 +184,16 @@ def _default_prefix(source: SolverSource, file: str) -> None:
     """snapshot_prefix: the file's path without its extension, or its name in the folder given instead of a prefix."""
     param = source.param
     if not param.HasField("snapshot_prefix"):
-        param.snapshot_prefix = os.path.splitext(file)[0]
-        text = f"snapshot_prefix was not specified and is set to {param.snapshot_prefix}"
+        prefix, text = os.path.splitext(file)[0], "was not specified and is set to"
     elif os.path.isdir(param.snapshot_prefix):
-        name = os.path.splitext(os.path.basename(file))[0]
-        param.snapshot_prefix = os.path.join(param.snapshot_prefix, name)
-        text = f"snapshot_prefix was a directory and is replaced to {param.snapshot_prefix}"
+        prefix = os.path.join(param.snapshot_prefix, os.path.splitext(os.path.basename(file))[0])
+        text = "was a directory and is replaced to"
     else:
         return
-    source.notes.append(("INFO", text))
+    try:
+        param.snapshot_prefix = prefix
+    except ValueError:
+        # Not UTF-8, which a message cannot hold.
+        text = "cannot be made of this file's name, which is no text (UTF-8); set a prefix of your own"
+        raise source.origin.error(ParamError, text, "snapshot_prefix") from None
+    source.notes.append(("INFO", f"snapshot_prefix {text} {prefix}"))

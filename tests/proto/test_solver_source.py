@@ -61,6 +61,17 @@ def test_snapshot_prefix_that_is_a_folder(tmp_path, slash):
     assert len(source.notes) == 1
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_snapshot_prefix_that_is_no_text(tmp_path, given):
+    path = tmp_path / "s\udcff.prototxt"
+    path.write_text(f'snapshot_prefix: "{tmp_path}"' if given else "base_lr: 1")
+    text = "snapshot_prefix cannot be made of this file's name, which is no text \\(UTF-8\\); set a prefix of your own$"
+    with pytest.raises(ParamError, match=text):
+        read_solver(path)
+    path.write_text('snapshot_prefix: "here/lenet"')
+    assert read_solver(path).param.snapshot_prefix == "here/lenet"
+
+
 def test_snapshot_prefix_that_is_given(tmp_path):
     (tmp_path / "solver.prototxt").write_text('\nbase_lr: 1\nsnapshot_prefix: "here/lenet"')
     source = read_solver(tmp_path / "solver.prototxt")
