@@ -149,7 +149,7 @@ class LMDBWriter(DatabaseWriter):
         self._map_size = _MAP_SIZE
         with self._errors():
             # One sync at the end is enough: nobody believes in the folder before.
-            self._env = lmdb.open(folder, map_size=_MAP_SIZE, create=False, mode=_FILE_MODE, sync=False)
+            self._env = lmdb.open(os.fsencode(folder), map_size=_MAP_SIZE, create=False, mode=_FILE_MODE, sync=False)
         self.longest_key = self._env.max_key_size()
 
     def _write(self, batch: list[Record]) -> None:
@@ -192,7 +192,8 @@ class LevelDBWriter(DatabaseWriter):
             ) from error
         self._plyvel: Any = plyvel
         with self._errors():
-            self._db = plyvel.DB(folder, create_if_missing=True, error_if_exists=True, **_LEVELDB_OPTIONS)
+            # As bytes: a folder's name need not be text.
+            self._db = plyvel.DB(os.fsencode(folder), create_if_missing=True, error_if_exists=True, **_LEVELDB_OPTIONS)
 
     def _write(self, batch: list[Record], sync: bool = False) -> None:
         with self._errors(), self._db.write_batch(sync=sync) as changes:

@@ -114,6 +114,15 @@ def test_a_note_travels_with_its_database(tmp_path, kind):
         assert db.cursor().read(1) == [b"1"]
 
 
+def test_a_folder_whose_name_is_no_text(tmp_path, kind):
+    path = tmp_path / "d\udcffb \u00e9"
+    with create_database(path, kind) as writer:
+        writer.put(b"key", b"value")
+    assert os.fsencode(path.name) in os.listdir(os.fsencode(tmp_path))
+    with open_database(path, kind) as db:
+        assert list(db.records()) == [(b"key", b"value")]
+
+
 def test_without_a_note_there_is_no_file(path, kind):
     assert not (path / NOTE_FILE).exists()
     with open_database(path, kind) as db:
