@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -21,6 +22,9 @@ def run_command(main: Callable[[list[str]], int], argv: list[str] | None = None)
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # A name that stdout's encoding has no letters for is shown all the same, as on stderr.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = main([word for word in argv if word != "--debug"])
         if sys.stdout is not None:

@@ -1,5 +1,8 @@
 """What every command's main is run in."""
 
+import io
+import sys
+
 import numpy as np
 import pytest
 
@@ -20,3 +23,11 @@ def test_too_little_memory_is_one_line(capsys, wanted, reason):
     assert line.endswith("; take smaller sizes or batches")
     with pytest.raises(MemoryError):
         run_command(lambda _: wanted() and 0, ["--debug"])
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", rb"n\xe9t \udcff"), ("utf-8", b"n\xc3\xa9t \\udcff")])
+def test_what_the_terminal_has_no_letters_for_is_shown_all_the_same(monkeypatch, encoding, shown):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding))
+    assert run_command(lambda _: print("n\u00e9t \udcff", end="") or 0, []) == 0
+    assert written.getvalue() == shown
