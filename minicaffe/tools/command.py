@@ -22,7 +22,7 @@ def run_command(main: Callable[[list[str]], int], argv: list[str] | None = None)
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
         # A name that stdout's encoding has no letters for is shown all the same, as on stderr.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

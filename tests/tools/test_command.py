@@ -25,9 +25,11 @@ def test_too_little_memory_is_one_line(capsys, wanted, reason):
         run_command(lambda _: wanted() and 0, ["--debug"])
 
 
+# In the C locale Python takes surrogateescape.
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
 @pytest.mark.parametrize(("encoding", "shown"), [("ascii", rb"n\xe9t \udcff"), ("utf-8", b"n\xc3\xa9t \\udcff")])
-def test_what_the_terminal_has_no_letters_for_is_shown_all_the_same(monkeypatch, encoding, shown):
+def test_what_the_terminal_has_no_letters_for_is_shown_all_the_same(monkeypatch, encoding, shown, errors):
     written = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding, errors))
     assert run_command(lambda _: print("n\u00e9t \udcff", end="") or 0, []) == 0
     assert written.getvalue() == shown
