@@ -13,11 +13,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from minicaffe import log
 from minicaffe.errors import FileError, ParamError, reason_of
 from minicaffe.layers import consent
 from minicaffe.proto.hints import nearest
 from minicaffe.version import __version__
 
+# Flags of glog, which all of Caffe's programs have. The log is on stderr whatever they say; minloglevel is obeyed.
+_GLOGS_BOOLEANS = ("logtostderr", "alsologtostderr", "colorlogtostderr")
+_GLOGS_NUMBERS = ("minloglevel", "stderrthreshold", "v")
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 
@@ -29,6 +33,10 @@ class Parser(argparse.ArgumentParser):
         self._booleans: list[str] = []
         self.add_argument("--version", action="version", version=f"minicaffe version {__version__}")
         self.add_boolean("debug", help="show the traceback of an error")
+        for name in _GLOGS_BOOLEANS:
+            self.add_boolean(name, help=argparse.SUPPRESS)
+        for name in _GLOGS_NUMBERS:
+            self.add(name, type=int32, help=argparse.SUPPRESS)
 
     def add(self, name: str, **settings: Any) -> None:
         """A flag with a value. One dash or two: `read` makes them two."""
@@ -53,6 +61,8 @@ class Parser(argparse.ArgumentParser):
         flags, unknown = self.parse_known_intermixed_args([word for word in words if word is not None])
         if unknown:
             self._refuse(unknown[0])
+        if flags.minloglevel is not None:
+            log.set_level(flags.minloglevel)
         return flags
 
     def error(self, message: str) -> NoReturn:
@@ -84,7 +94,8 @@ class Parser(argparse.ArgumentParser):
         if not word.startswith("-"):
             self.error(f"one argument too many: '{word}'")
         known = [option.lstrip("-") for option in self._option_string_actions]
-        near = nearest(name, known)
+        # log_dir is glog's: a folder for files with names of glog's own.
+        near = "log_file" if name == "log_dir" and "log_file" in known else nearest(name, known)
         hint = f"; do you mean --{near}?" if near else ""
         self.error(f"unknown command line flag '{name}'{hint}")
 

@@ -118,6 +118,28 @@ def test_caffes_flags_that_a_command_does_not_use_are_taken(tmp_path):
     assert main(["time", "-model", "net.prototxt", "-iterations=1", *words]) == 0
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_flags_of_glog_are_taken(capsys, command):
+    """They change what is logged, not what is done: the command goes on to refuse what comes behind."""
+    glogs = ["-logtostderr=1", "--alsologtostderr", "-nocolorlogtostderr", "-v=1", "-stderrthreshold", "0"]
+    text = "error: unknown command line flag 'no_such_flag'; "
+    words = WORDS.get(command, [])
+    assert refused(capsys, command, *words, *glogs, "-minloglevel=1", "-no_such_flag").startswith(text)
+    assert "invalid int32 value: 'x'" in refused(capsys, command, *words, "-minloglevel", "x")
+
+
+def test_minloglevel_silences_the_log(capsys, tmp_path):
+    (tmp_path / "net.prototxt").write_text(NET)
+    assert main(["time", "-model", "net.prototxt", "-iterations=1", "-minloglevel=2"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("command", CAFFES)
+def test_the_log_folder_of_glog_is_a_file_here(capsys, command):
+    text = "error: unknown command line flag 'log_dir'; do you mean --log_file?; "
+    assert refused(capsys, command, "-log_dir=logs").startswith(text)
+
+
 # --- -weights of commands that take one file ---------------------------------------------------
 
 
