@@ -30,7 +30,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, command: str, description: str) -> None:
         super().__init__(prog=f"minicaffe {command}", description=description, allow_abbrev=False)
-        self._booleans: list[str] = []
+        # These two are argparse's own.
+        self._booleans = ["help", "version"]
         self.add_argument("--version", action="version", version=f"minicaffe version {__version__}")
         self.add_boolean("debug", help="show the traceback of an error")
         for name in _GLOGS_BOOLEANS:

@@ -47,7 +47,7 @@ def refused(capsys, *words):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("flag", ["-version", "--version"])
+@pytest.mark.parametrize("flag", ["-version", "--version", "-version=true"])
 def test_version(capsys, command, flag):
     with pytest.raises(SystemExit) as caught:
         main([command, flag])
@@ -56,7 +56,7 @@ def test_version(capsys, command, flag):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("flag", ["-help", "--help", "-h"])
+@pytest.mark.parametrize("flag", ["-help", "--help", "-h", "--help=1"])
 def test_help(capsys, command, flag):
     with pytest.raises(SystemExit) as caught:
         main([command, flag])
@@ -64,6 +64,10 @@ def test_help(capsys, command, flag):
     shown = capsys.readouterr().out
     assert shown.startswith(f"usage: minicaffe {command} ") and "--debug" in shown
     assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_help_that_is_not_wanted(capsys):
+    assert refused(capsys, "time", "-nohelp", "-version=false").startswith("error: Need a model definition")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
