@@ -3,8 +3,8 @@
     python benchmarks/weights.py                 GB/s, and the memory that it takes beyond the net's own
     python benchmarks/weights.py --folder PATH   on the disk of that folder
 
-A save ends when the file is on the disk (fsync) and its SHA-256 is known; what the system takes for each of its parts
-alone is printed beside it, as are plain reads of the file. What was saved is read back and compared before anything
+A save ends when the file is on the disk (fsync), a hashed one, as in a snapshot, when its SHA-256 is known too; what the
+system takes for each of these parts alone is printed beside them, as are plain reads of the file. What was saved is read back and compared before anything
 is timed.
 """
 
@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from side_by_side import Worker, serve
@@ -64,7 +65,7 @@ def main() -> int:
 
 def measure(worker: Worker, sizes: dict[str, int], rounds: int) -> None:
     """All parts in turn, round by round, so that a machine whose speed drifts drifts for all."""
-    parts = [(name, form) for form in FORMATS for name in ("load", "save")]
+    parts = [(name, form) for form in FORMATS for name in ("load", "save", "hashed save")]
     parts += [(name, "binary") for name in ("read", "hash", "write", "write and fsync")]
     times: dict[tuple[str, str], list[tuple[float, float]]] = {part: [] for part in parts}
     for _ in range(rounds):
@@ -74,7 +75,7 @@ def measure(worker: Worker, sizes: dict[str, int], rounds: int) -> None:
     for (name, form), pairs in times.items():
         seconds, processor = zip(*pairs, strict=True)
         middle, best = (sizes[form] / 1e9 / take(seconds) for take in (statistics.median, min))
-        label = f"{name} {form}" if name in ("load", "save") else f"{name} alone"
+        label = f"{name} {form}" if "load" in name or "save" in name else f"{name} alone"
         text = f"{1e3 * statistics.median(seconds):6.0f} ms  {middle:5.2f} GB/s  {best:5.2f} GB/s"
         print(f"{label:22s} {text}   {1e3 * statistics.median(processor):4.0f} ms")
 
@@ -91,7 +92,7 @@ def work(folder: Path) -> None:
         sizes = {}
         for form, (name, save, load) in FORMATS.items():
             fill(other, 0)
-            written = getattr(net, save)(folder / name)
+            written = hashed_save(form)(net, folder / name)
             getattr(other, load)(folder / name)
             for mine, its in zip(net.learnable_params, other.learnable_params, strict=True):
                 np.testing.assert_array_equal(mine.data, its.data)
@@ -106,6 +107,7 @@ def work(folder: Path) -> None:
         calls: dict[str, Callable[[], object]] = {
             "load": lambda: getattr(other, load)(path),
             "save": lambda: getattr(net, save)(folder / "saved"),
+            "hashed save": lambda: hashed_save(form)(net, folder / "saved"),
             "read": lambda: read(path),
             "hash": lambda: hashlib.sha256(values.data.cast("B")),
             "write": lambda: write(folder / "plain", values, False),
@@ -125,6 +127,12 @@ def work(folder: Path) -> None:
         return seconds
 
     serve(check=check, run=run, memory=lambda form, direction: peak(call(direction, form)))
+
+
+def hashed_save(form: str) -> Callable[..., Any]:
+    from minicaffe.net import weights, weights_hdf5
+
+    return weights.save if form == "binary" else weights_hdf5.save_hdf5
 
 
 def make_net():

@@ -22,27 +22,35 @@ _LAYER, _BLOBS = 100, 7
 
 
 def write_caffemodel(
-    target: str | os.PathLike[str] | IO[bytes], net: Any, blobs: Sequence[Sequence[Values]]
+    target: str | os.PathLike[str] | IO[bytes], net: Any, blobs: Sequence[Sequence[Values]], *, hashed: bool = True
 ) -> Written:
     """Write a NetParameter and the blobs of its layers; a file given by its path appears whole or not at all.
 
     net: in today's form; blobs inside its messages are not written.
     blobs: for each of net.layer its arrays, float32 or float64, in any memory order; (data, diff) for both; a
     memoryview of a BlobProto's bytes to write these as they are.
+    hashed: whether the SHA-256 is wanted, which takes longer than the writing.
     Raises FileError where the system refuses to write, ParamError where the net does not fit a binary file.
     """
     layers = list(_encode(net, blobs))
     size = sum(layer.size for layer in layers)
     if size > MAX_BYTES:
         raise ParamError(f"weights of {size} bytes do not fit a binary file, which ends at {MAX_BYTES}; save as HDF5")
+    if not hashed:
+        _write(target, layers)
+        return Written(size)
     with Hashing(_pieces(layers)) as hashing:
-        if isinstance(target, (str, os.PathLike)):
-            # Hashing goes on while the system brings the file to the disk.
-            with atomic_write(target) as file:
-                file.writelines(_pieces(layers))
-        else:
-            target.writelines(_pieces(layers))
+        _write(target, layers)
     return hashing.result()
+
+
+def _write(target: str | os.PathLike[str] | IO[bytes], layers: Sequence[_Part]) -> None:
+    if isinstance(target, (str, os.PathLike)):
+        # Hashing goes on while the system brings the file to the disk.
+        with atomic_write(target) as file:
+            file.writelines(_pieces(layers))
+    else:
+        target.writelines(_pieces(layers))
 
 
 def _pieces(layers: Iterable[_Part]) -> Iterator[bytes | memoryview]:

@@ -12,10 +12,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Written:
-    """What has been written: size in bytes, SHA-256 in hexadecimal."""
+    """What has been written: size in bytes, SHA-256 in hexadecimal, "" where nobody asked for it."""
 
     size: int
-    sha256: str
+    sha256: str = ""
 
 
 class Hashing:

@@ -54,7 +54,7 @@ def write_datasets(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         for name, array in arrays.items():
             file.create_dataset(name, data=array)
 
-    write_hdf5(path, fill)
+    write_hdf5(path, fill, hashed=False)
 
 
 @contextmanager

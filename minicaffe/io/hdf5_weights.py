@@ -77,10 +77,11 @@ def _found(path: Path) -> str:
         return "is no HDF5 file, or damaged at its beginning"
 
 
-def write_hdf5_weights(path: Path, data: Tree, diff: Tree | None = None) -> Written:
+def write_hdf5_weights(path: Path, data: Tree, diff: Tree | None = None, *, hashed: bool = True) -> Written:
     """Write the arrays of all layers; the file appears whole or not at all.
 
     data, diff: float32 or float64; the names of layers are the net's, which has seen to it that groups can bear them.
+    hashed: whether the SHA-256 is wanted.
     Raises FileError where the system refuses to write.
     """
 
@@ -89,7 +90,7 @@ def write_hdf5_weights(path: Path, data: Tree, diff: Tree | None = None) -> Writ
             if tree is not None:
                 _write_tree(file.create_group(name), tree)
 
-    return write_hdf5(path, fill)
+    return write_hdf5(path, fill, hashed=hashed)
 
 
 def _write_tree(parent: Any, tree: Tree) -> None:

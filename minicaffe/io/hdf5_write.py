@@ -41,9 +41,11 @@ def hdf5_written(path: Path, fill: Callable[[Any], None]) -> Iterator[IO[bytes]]
                 shutil.copyfileobj(image, out)
 
 
-def write_hdf5(path: Path, fill: Callable[[Any], None]) -> Written:
-    """Write the file that `fill` makes. Returns its size and SHA-256; the rest as hdf5_written."""
+def write_hdf5(path: Path, fill: Callable[[Any], None], *, hashed: bool = True) -> Written:
+    """Write the file that `fill` makes. Returns its size and, if it is wanted, SHA-256; the rest as hdf5_written."""
     with hdf5_written(path, fill) as file:
+        if not hashed:
+            return Written(os.fstat(file.fileno()).st_size)
         # The library writes its parts in no order, so it is read again: while the system brings it to the disk.
         file.seek(0)
         with Hashing(iter(lambda: file.read(_CHUNK), b"")) as hashing:

@@ -219,13 +219,13 @@ class Net(Scripting):
 
     share_with = share_trained_layers_with
 
-    def save(self, path: Path, *, write_diff: bool = False) -> weight_files.Written:
-        """Write a .caffemodel, atomically. Returns its size in bytes and its SHA-256."""
-        return weight_files.save(self, path, write_diff=write_diff)
+    def save(self, path: Path, *, write_diff: bool = False) -> None:
+        """Write a .caffemodel, all of it or nothing; write_diff: with the gradients."""
+        weight_files.save(self, path, write_diff=write_diff, hashed=False)
 
-    def save_hdf5(self, path: Path, write_diff: bool = False) -> weight_files.Written:
-        """Write the parameters as HDF5, atomically. Returns the file's size in bytes and its SHA-256."""
-        return weights_hdf5.save_hdf5(self, path, write_diff=write_diff)
+    def save_hdf5(self, path: Path, write_diff: bool = False) -> None:
+        """Write the weights as an HDF5 file (net/weights_hdf5.py), all of it or nothing."""
+        weights_hdf5.save_hdf5(self, path, write_diff=write_diff, hashed=False)
 
     # --- what goes on between runs -------------------------------------------------------------
 

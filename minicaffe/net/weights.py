@@ -75,13 +75,12 @@ def share_trained_layers_with(net: Net, other: Net) -> None:
         blob.share_data(shared)
 
 
-def save(net: Net, path: str | os.PathLike[str], *, write_diff: bool = False) -> Written:
-    """Write the net with its weights, all or nothing. Returns size and SHA-256 of the file."""
+def save(net: Net, path: str | os.PathLike[str], *, write_diff: bool = False, hashed: bool = True) -> Written:
+    """Write the net with its weights, all or nothing. Returns the file's size and, if it is wanted, SHA-256."""
     param = caffe_pb2.NetParameter(name=net.name)
     param.layer.extend(layer.layer_param for layer in net.graph.layers)
-    return write_caffemodel(
-        path, param, [[values(blob, write_diff) for blob in layer.blobs] for layer in net.graph.layers]
-    )
+    blobs = [[values(blob, write_diff) for blob in layer.blobs] for layer in net.graph.layers]
+    return write_caffemodel(path, param, blobs, hashed=hashed)
 
 
 def values(blob: Blob, write_diff: bool) -> Any:

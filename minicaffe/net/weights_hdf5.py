@@ -43,8 +43,8 @@ def load_hdf5(net: Net, path: Path) -> None:
         blob.load(DATA, values)
 
 
-def save_hdf5(net: Net, path: Path, *, write_diff: bool = False) -> Written:
-    """Write the net's weights, all or nothing. Returns size and SHA-256 of the file."""
+def save_hdf5(net: Net, path: Path, *, write_diff: bool = False, hashed: bool = True) -> Written:
+    """Write the net's weights, all or nothing. Returns the file's size and, if it is wanted, SHA-256."""
     _check_names(net, os.fspath(path))
     owned = _owned(net)
     data, diff = (
@@ -54,7 +54,7 @@ def save_hdf5(net: Net, path: Path, *, write_diff: bool = False) -> Written:
         }
         for which, stored in ((DATA, owned), (DIFF, {id(blob) for layer in net.graph.layers for blob in layer.blobs}))
     )
-    return write_hdf5_weights(path, data, diff if write_diff else None)
+    return write_hdf5_weights(path, data, diff if write_diff else None, hashed=hashed)
 
 
 def _owned(net: Net) -> set[int]:

@@ -25,6 +25,7 @@ from minicaffe.io.caffemodel_write import Written
 from minicaffe.io.solverstate import SolverState, read_solverstate, write_solverstate
 from minicaffe.io.solverstate_hdf5 import read_solverstate_hdf5, write_solverstate_hdf5
 from minicaffe.io.wire_file import size_and_sha256
+from minicaffe.net import weights, weights_hdf5
 from minicaffe.net.net import Net
 from minicaffe.proto import caffe_pb2
 from minicaffe.solver.settings import setting_error
@@ -44,8 +45,8 @@ class Format:
 
 
 FORMATS = {
-    caffe_pb2.SolverParameter.BINARYPROTO: Format("", "binary proto", Net.save, write_solverstate),
-    caffe_pb2.SolverParameter.HDF5: Format(HDF5_SUFFIX, "HDF5", Net.save_hdf5, write_solverstate_hdf5),
+    caffe_pb2.SolverParameter.BINARYPROTO: Format("", "binary proto", weights.save, write_solverstate),
+    caffe_pb2.SolverParameter.HDF5: Format(HDF5_SUFFIX, "HDF5", weights_hdf5.save_hdf5, write_solverstate_hdf5),
 }
 
 

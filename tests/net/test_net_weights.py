@@ -1,5 +1,7 @@
 """Weights: copied by name, shared, saved; all of them or none, with old shapes; and what does not fit."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from net_kit import inner_product, inputs, layer, make_net, set_blobs
@@ -7,6 +9,8 @@ from net_kit import inner_product, inputs, layer, make_net, set_blobs
 from minicaffe import backend
 from minicaffe.errors import DeviceError, FileError, FormatError, ShapeError
 from minicaffe.io.caffemodel import read_caffemodel
+from minicaffe.io.hashing import Written
+from minicaffe.net import weights
 from minicaffe.proto import caffe_pb2
 
 TWO = inputs("x") + inner_product("a", "x", "y", 4) + inner_product("b", "y", "z", 2)
@@ -294,9 +298,11 @@ def test_what_a_file_holds(tmp_path):
         + layer("l", "TestEuclidean", "y t", "l")
     )
     net = make_net(text)
-    written = net.save(tmp_path / "w")
+    net.save(tmp_path / "w")
     data = (tmp_path / "w").read_bytes()
-    assert written.size == len(data)
+    assert weights.save(net, tmp_path / "again") == Written(len(data), hashlib.sha256(data).hexdigest())
+    assert weights.save(net, tmp_path / "again", hashed=False) == Written(len(data))
+    assert (tmp_path / "again").read_bytes() == data
     param = caffe_pb2.NetParameter.FromString(data)
     assert [field.name for field, _ in param.ListFields()] == ["name", "layer"] and param.name == "whole"
     assert [one.name for one in param.layer] == net.layer_names and "x_x_0_split" in net.layer_names
