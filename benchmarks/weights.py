@@ -3,9 +3,9 @@
     python benchmarks/weights.py                 GB/s, and the memory that it takes beyond the net's own
     python benchmarks/weights.py --folder PATH   on the disk of that folder
 
-A save ends when the file is on the disk (fsync), a hashed one, as in a snapshot, when its SHA-256 is known too; what the
-system takes for each of these parts alone is printed beside them, as are plain reads of the file. What was saved is read back and compared before anything
-is timed.
+A save ends when the file is on the disk (fsync); a hashed one, as in a snapshot, when its SHA-256 is known too. What the
+system takes for each of these parts alone is printed beside them, as are plain reads of the file. What was saved is
+read back and compared before anything is timed.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def work(folder: Path) -> None:
 
     def check() -> dict[str, int]:
         sizes = {}
-        for form, (name, save, load) in FORMATS.items():
+        for form, (name, _, load) in FORMATS.items():
             fill(other, 0)
             written = hashed_save(form)(net, folder / name)
             getattr(other, load)(folder / name)
