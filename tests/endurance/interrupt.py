@@ -98,7 +98,9 @@ class _Trial:
         self.tally.count("stopped early", early)
         self.tally.count("stopped in a test", "Test interrupted." in text)
         self.tally.count("ended at once", status != 0)
-        if status not in _STATUSES or "Traceback" in text or "Snapshot failed" in text:
+        # Once all is done, Python itself may be interrupted while it ends, and says so.
+        unexpected = "Traceback" in text.partition("Optimization Done.")[0] or "Snapshot failed" in text
+        if status not in _STATUSES or unexpected:
             self.tally.fault("bad ends", f"status {status}: {text[-500:]}")
         self.tally.count("stopped before the first update", not trained)
         if early and trained and not self._stopped.iterations():
