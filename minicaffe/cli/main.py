@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
+from minicaffe.cli.flags import Parser
 from minicaffe.errors import ParamError
 from minicaffe.proto.hints import nearest
 from minicaffe.tools.command import run_command
@@ -64,7 +65,12 @@ def split(argv: list[str]) -> tuple[str, list[str]]:
         print(f"minicaffe version {__version__}")
         raise SystemExit(0)
     at = next((i for i, word in enumerate(argv) if word in COMMANDS), None)
-    return ("", []) if at is None else (argv[at], argv[:at] + argv[at + 1 :])
+    if at is not None:
+        return argv[at], argv[:at] + argv[at + 1 :]
+    # There is none; but a flag that nobody knows is told first.
+    parser = Parser("<command>", "", ())
+    parser.add_argument("command", nargs="?", default="")
+    return parser.read(argv).command, []
 
 
 def usage() -> str:
