@@ -3,8 +3,8 @@
     python benchmarks/weights.py                 GB/s, and the memory that it takes beyond the net's own
     python benchmarks/weights.py --folder PATH   on the disk of that folder
 
-A save ends when the file is on the disk (fsync); a hashed one, as in a snapshot, when its SHA-256 is known too. What the
-system takes for each of these parts alone is printed beside them, as are plain reads of the file. What was saved is
+A save ends when the file is on the disk (fsync); a hashed one, as in a snapshot, when its SHA-256 is known too. What
+the system takes for each of these parts alone is printed beside them, as are plain reads of the file. What was saved is
 read back and compared before anything is timed.
 """
 
