@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from minicaffe import log
 from minicaffe.errors import FileError, reason_of
 from minicaffe.io.atomic import temporary_beside
-from minicaffe.solver.snapshot import HDF5_SUFFIX, MODEL, STATE
+from minicaffe.solver.state_file import HDF5_SUFFIX, MODEL, STATE
 
 
 @dataclass(frozen=True)

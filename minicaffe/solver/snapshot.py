@@ -12,26 +12,22 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from minicaffe import log
-from minicaffe.errors import FileError, FormatError, MinicaffeError, Origin, SolverError
-from minicaffe.io.atomic import atomic_paths, check_writable, put_in_place, remove_stale, stale_under
-from minicaffe.io.caffemodel_write import Written
-from minicaffe.io.solverstate import SolverState, read_solverstate, write_solverstate
-from minicaffe.io.solverstate_hdf5 import read_solverstate_hdf5, write_solverstate_hdf5
-from minicaffe.io.wire_file import size_and_sha256
+from minicaffe.errors import FileError, Origin
+from minicaffe.io.atomic import atomic_paths, check_writable
+from minicaffe.io.hashing import Written
+from minicaffe.io.solverstate import SolverState, write_solverstate
+from minicaffe.io.solverstate_hdf5 import write_solverstate_hdf5
 from minicaffe.net import weights, weights_hdf5
 from minicaffe.net.net import Net
 from minicaffe.proto import caffe_pb2
+from minicaffe.solver.leftovers import clear_up
 from minicaffe.solver.settings import setting_error
-
-MODEL, STATE = "caffemodel", "solverstate"
-HDF5_SUFFIX = ".h5"
+from minicaffe.solver.state_file import HDF5_SUFFIX, MODEL, STATE, extra_of, find_weights, read_state
 
 
 @dataclass(frozen=True)
@@ -65,35 +61,6 @@ def check_snapshots(param: Any, origin: Origin) -> None:
     clear_up(param.snapshot_prefix)
 
 
-def clear_up(prefix: str) -> None:
-    """Finish the pairs under a prefix that a killed process had whole on the disk; remove what else it left."""
-    stale = stale_under(prefix)
-    for path, final in stale:
-        if match := re.fullmatch(rf"(.*)\.{STATE}({re.escape(HDF5_SUFFIX)})?", final, re.DOTALL):
-            model = f"{match[1]}.{MODEL}{match[2] or ''}"
-            _finish(path, final, model, [other for other, meant in stale if meant == model])
-    for path in remove_stale(prefix):
-        log.info(f"Removed {path}, which a process that was killed left half-written")
-
-
-def _finish(path: str, final: str, model: str, stale_models: list[str]) -> None:
-    """Rename a solverstate to its final name, and its weights before it, if both are whole and the former not there.
-
-    It is not there where an older one was removed already, and where this is the first: a new pair is then nearer than
-    none. Else the older pair stays.
-    """
-    read = read_solverstate_hdf5 if final.endswith(HDF5_SUFFIX) else read_solverstate
-    with suppress(MinicaffeError, OSError):
-        written = _extra(read(path), path).get("model")
-        whole = [other for other in (model, *stale_models) if written and os.path.isfile(other) and _is(other, written)]
-        if not whole or os.path.lexists(final):
-            return
-        if whole[0] != model:
-            put_in_place(whole[0], model)
-        put_in_place(path, final)
-        log.info(f"Finished the snapshot {final}, which a process that was killed had written")
-
-
 def snapshot_path(param: Any, iteration: int, kind: str) -> str:
     """Name of a snapshot's file. kind: MODEL or STATE."""
     return f"{param.snapshot_prefix}_iter_{iteration}.{kind}{FORMATS[param.snapshot_format].suffix}"
@@ -125,48 +92,6 @@ def read_snapshot(path: str | os.PathLike[str]) -> tuple[SolverState, dict, str]
     Raises FileError, FormatError, SolverError; also where the weights are not those that were saved with the state.
     """
     name = os.fspath(path)
-    state = (read_solverstate_hdf5 if name.endswith(HDF5_SUFFIX) else read_solverstate)(name)
-    extra = _extra(state, name)
+    state = read_state(name)
+    extra = extra_of(state, name)
     return state, extra, find_weights(state.learned_net, name, extra.get("model"))
-
-
-def find_weights(learned_net: str, state_path: str, model: dict | None = None) -> str:
-    """Where the weights of a solverstate are: where it says, or else beside it, for pairs that were moved together.
-
-    model: size and SHA-256 of the file, where the solverstate has them.
-    Raises SolverError where a file of that name holds other weights, FileError where there is none.
-    """
-    if not learned_net:
-        return ""
-    beside = os.path.join(os.path.dirname(state_path), os.path.basename(learned_net))
-    there = [candidate for candidate in (learned_net, beside) if os.path.isfile(candidate)]
-    for candidate in there:
-        if model is None or _is(candidate, model):
-            if candidate != learned_net:
-                log.info(f"{learned_net} is not there, or of another run; using {candidate}, beside the solver state")
-            return candidate
-    if there:
-        text = (
-            f"{there[0]} holds other weights than those saved with this solver state (another size or SHA-256): "
-            "the pair was mixed; resume from another one, or put the right file back"
-        )
-        raise SolverError(text, file=state_path)
-    text = f"the weights that belong to it, {learned_net}, are not there, nor beside it: put them beside it"
-    raise FileError(f"{text} (relative paths begin at {os.getcwd()})", file=state_path)
-
-
-def _is(path: str, model: dict) -> bool:
-    # The size first: a file of another one need not be read.
-    return os.path.getsize(path) == model.get("size") and size_and_sha256(path)[1] == model.get("sha256")
-
-
-def _extra(state: SolverState, path: str) -> dict:
-    if not state.extra:
-        return {}
-    try:
-        extra = json.loads(state.extra)
-    except ValueError as error:
-        raise FormatError(f"what it keeps for an exact resume cannot be read: {error}", file=path) from error
-    if not isinstance(extra, dict) or not isinstance(extra.get("model"), dict):
-        raise FormatError("what it keeps for an exact resume is not what minicaffe writes there", file=path)
-    return extra

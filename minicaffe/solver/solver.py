@@ -21,12 +21,14 @@ from minicaffe.solver import divergence, nets, pairs, resume
 from minicaffe.solver.actions import Action
 from minicaffe.solver.display import Display, Progress
 from minicaffe.solver.history import check_history, load_history, saved_history
+from minicaffe.solver.leftovers import clear_up
 from minicaffe.solver.loss_window import LossWindow
 from minicaffe.solver.parameters import Parameters
 from minicaffe.solver.policy import check_policy, learning_rate
 from minicaffe.solver.rule import rule_class
 from minicaffe.solver.settings import check_settings, setting_error
-from minicaffe.solver.snapshot import HDF5_SUFFIX, check_snapshots, clear_up, read_snapshot, write_snapshot
+from minicaffe.solver.snapshot import check_snapshots, read_snapshot, write_snapshot
+from minicaffe.solver.state_file import HDF5_SUFFIX
 from minicaffe.solver.testing import run_test
 from minicaffe.solver.update import Updater
 
