@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from minicaffe import log
 from minicaffe.errors import DataError, FileError, MinicaffeError
 from minicaffe.io import idx
-from minicaffe.io.database import NOTE_FILE, create_database, known_backend, open_database
+from minicaffe.io.database import NOTE_FILE, known_backend, open_database
 from minicaffe.io.datum import make_datum
 from minicaffe.tools.command import run_command, say
-from minicaffe.tools.conversion import add_backend, put_all
+from minicaffe.tools.conversion import add_backend
 from minicaffe.tools.flags import Parser
+from minicaffe.tools.mnist_database import add_files, write_records
 from minicaffe.tools.mnist_files import note_of
 
 # What an LMDB and a LevelDB put into their folders.
@@ -52,7 +52,7 @@ def convert(images_path: Path, labels_path: Path, target: Path, backend: str = "
             say(f"{target}: complete, left as it is")
             return False
         _remove(target)
-    _write(target, backend, note, images, labels)
+    write_records(target, backend, note, images, records(images, labels), "digits")
     return True
 
 
@@ -61,17 +61,6 @@ def records(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[bytes, byt
     # As convert_mnist_data.cpp: a label byte is a signed char, so that 200 becomes -56.
     for i, (image, label) in enumerate(zip(images, labels.view(np.int8).tolist(), strict=True)):
         yield b"%08d" % i, make_datum(image[None], label)
-
-
-def _write(target: Path, backend: str, note: str, images: np.ndarray, labels: np.ndarray) -> None:
-    say(f"{target}: writing {len(images)} digits of {images.shape[1]}x{images.shape[2]} ({backend})")
-    if note:
-        say(f"{target}: WARNING: {note}")
-    log.info(f"A total of {len(images)} items.")
-    log.info(f"Rows: {images.shape[1]} Cols: {images.shape[2]}")
-    with create_database(target, backend, note=note) as writer:
-        put_all(writer, records(images, labels), len(images), "digits")
-        log.info(f"Processed {len(images)} files.")
 
 
 def _is_complete(target: Path, backend: str, note: str, images: np.ndarray, labels: np.ndarray) -> bool:
@@ -110,9 +99,7 @@ def _parser() -> Parser:
     parser = Parser("convert_mnist_data", "Make a database of MNIST's digits.")
     add_backend(parser)
     parser.add_boolean("update", help="keep DB if it is complete and of these digits, else replace it")
-    parser.add_argument("images", type=Path, metavar="IMAGES", help="IDX file, plain or .gz")
-    parser.add_argument("labels", type=Path, metavar="LABELS", help="IDX file, plain or .gz")
-    parser.add_argument("target", type=Path, metavar="DB", help="folder to make")
+    add_files(parser)
     return parser
 
 

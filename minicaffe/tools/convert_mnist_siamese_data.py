@@ -12,15 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from minicaffe import log
 from minicaffe.backend.random import generator
 from minicaffe.errors import DataError
 from minicaffe.io import idx
-from minicaffe.io.database import create_database
 from minicaffe.io.datum import make_datum
-from minicaffe.tools.command import run_command, say
-from minicaffe.tools.conversion import add_backend, put_all
+from minicaffe.tools.command import run_command
+from minicaffe.tools.conversion import add_backend
 from minicaffe.tools.flags import Parser
+from minicaffe.tools.mnist_database import add_files, write_records
 from minicaffe.tools.mnist_files import note_of
 
 SEED = 1
@@ -35,14 +34,7 @@ def convert(images_path: Path, labels_path: Path, target: Path, backend: str = "
     images, labels = idx.read_pair(images_path, labels_path)
     if not len(images):
         raise DataError("holds no images, so there is nothing to pair", file=str(images_path))
-    note = note_of(images_path)
-    say(f"{target}: writing {len(images)} pairs of {images.shape[1]}x{images.shape[2]} ({backend})")
-    if note:
-        say(f"{target}: WARNING: {note}")
-    log.info(f"A total of {len(images)} items.")
-    log.info(f"Rows: {images.shape[1]} Cols: {images.shape[2]}")
-    with create_database(target, backend, note=note) as writer:
-        put_all(writer, records(images, labels, seed), len(images), "pairs")
+    write_records(target, backend, note_of(images_path), images, records(images, labels, seed), "pairs")
 
 
 def records(images: np.ndarray, labels: np.ndarray, seed: int) -> Iterator[tuple[bytes, bytes]]:
@@ -58,9 +50,7 @@ def _parser() -> Parser:
     parser = Parser("convert_mnist_siamese_data", "Make a database of random pairs of MNIST's digits.")
     add_backend(parser)
     parser.add("seed", metavar="N", type=int, default=SEED, help="of the draw (default: %(default)s)")
-    parser.add_argument("images", type=Path, metavar="IMAGES", help="IDX file, plain or .gz")
-    parser.add_argument("labels", type=Path, metavar="LABELS", help="IDX file, plain or .gz")
-    parser.add_argument("target", type=Path, metavar="DB", help="folder to make")
+    add_files(parser)
     return parser
 
 
