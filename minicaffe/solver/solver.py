@@ -255,14 +255,16 @@ class Solver:
         """Test all nets. What is interrupted was no test: the nets' data are where they were before."""
         # On a GPU losses are not looked at one by one: that would wait for the device each time.
         self._checked(self._window.smoothed)
-        self._before_test = [net.state() for net in self.test_nets]
-        for index in range(len(self.test_nets)):
-            if not self._early_exit:
-                self._test(index)
+        self._before_test = before = [net.state() for net in self.test_nets]
+        try:
+            for index in range(len(self.test_nets)):
+                if not self._early_exit:
+                    self._test(index)
+        finally:
+            self._before_test = None
         if self._early_exit:
-            for net, state in zip(self.test_nets, self._before_test, strict=True):
+            for net, state in zip(self.test_nets, before, strict=True):
                 net.restore(state)
-        self._before_test = None
 
     def _test(self, index: int) -> None:
         log.info(f"Iteration {self.iter}, Testing net (#{index})")

@@ -102,6 +102,20 @@ def test_a_snapshot_within_a_test_begins_it_anew(tmp_path, sources, capsys):
             assert_same_end(resumed, straight, 14)
 
 
+def test_a_test_that_fails_is_over(tmp_path, sources, capsys, monkeypatch):
+    """A snapshot taken later, by a program that goes on, keeps where the testing nets are then."""
+    path = write_run(tmp_path, sources["LMDB"])
+    with Run(path, capsys) as run:
+        test_net = run.solver.test_nets[1]
+        monkeypatch.setattr(test_net, "run_forward", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run.solver.step(1)
+        monkeypatch.undo()
+        test_net.run_forward()
+        _, extra, _ = read_snapshot(run.solver.snapshot())
+        assert extra["test_nets"] == [net.state() for net in run.solver.test_nets]
+
+
 LSTM = """
 layer { name: "data" type: "DummyData" top: "data" top: "label" top: "cont"
         dummy_data_param { shape { dim: 2 dim: 3 dim: 4 } shape { dim: 2 dim: 3 dim: 5 } shape { dim: 2 dim: 3 }
