@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from minicaffe import log
 from minicaffe.backend.gpu.device import device_count, import_cupy, missing
 from minicaffe.cli.device import gpu_numbers
-from minicaffe.cli.flags import Parser
+from minicaffe.cli.flags import Parser, log_file_of
 
 GPU = {"metavar": "N[,N]", "help": 'numbers of the GPUs to describe, or "all"'}
 
@@ -36,7 +35,7 @@ YES_OR_NO = ("GpuOverlap", "KernelExecTimeout")
 
 def main(argv: list[str]) -> int:
     flags = Parser("device_query", "Describe the GPUs that -gpu names.", ("gpu",), gpu=GPU).read(argv)
-    with log.add_file(flags.log_file) if flags.log_file else contextlib.nullcontext():
+    with log_file_of(flags):
         query(flags.gpu)
     return 0
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from minicaffe import log
 from minicaffe.errors import ParamError
 from minicaffe.tools import flags
 from minicaffe.tools.flags import int32, utf8
@@ -39,6 +41,11 @@ class Parser(flags.Parser):
             shown = other.get(name, {}) if name in uses else {"help": argparse.SUPPRESS}
             self.add(name, **{**settings, **shown})
         self.add("log_file", metavar="FILE", help="append the log to this file as well")
+
+
+def log_file_of(flags: argparse.Namespace) -> AbstractContextManager[Any]:
+    """The file that --log_file names gets a copy of the log, for the length of a `with`."""
+    return log.add_file(flags.log_file) if flags.log_file else nullcontext()
 
 
 def check_iterations(count: int) -> None:

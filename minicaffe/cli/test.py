@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from typing import Any
 
 import numpy as np
 
 from minicaffe import log
 from minicaffe.cli.device import use_first_device
-from minicaffe.cli.flags import Parser, check_iterations, check_one_file
+from minicaffe.cli.flags import Parser, check_iterations, check_one_file, log_file_of
 from minicaffe.cli.progress import bar_on_terminal
 from minicaffe.errors import ParamError
 from minicaffe.layers.base import TEST
@@ -26,7 +25,7 @@ def main(argv: list[str]) -> int:
     parser = Parser("test", "Score a trained net: the means of its outputs over some batches.", USES, weights=WEIGHTS)
     parser.add_python_layer()
     flags = parser.read(argv)
-    with log.add_file(flags.log_file) if flags.log_file else contextlib.nullcontext(), consent_of(flags):
+    with log_file_of(flags), consent_of(flags):
         score(flags)
     return 0
 

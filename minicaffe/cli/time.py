@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 
 from minicaffe import log
 from minicaffe.backend import active
 from minicaffe.cli.device import use_first_device
-from minicaffe.cli.flags import Parser, check_iterations, check_one_file
+from minicaffe.cli.flags import Parser, check_iterations, check_one_file, log_file_of
 from minicaffe.cli.progress import bar_on_terminal
 from minicaffe.errors import ParamError
 from minicaffe.layers.base import TEST, TRAIN
@@ -25,7 +24,7 @@ def main(argv: list[str]) -> int:
     parser = Parser("time", "Time a net forward and backward, layer by layer.", USES, phase=PHASE, weights=WEIGHTS)
     parser.add_python_layer()
     flags = parser.read(argv)
-    with log.add_file(flags.log_file) if flags.log_file else contextlib.nullcontext(), consent_of(flags):
+    with log_file_of(flags), consent_of(flags):
         benchmark(flags)
     return 0
 

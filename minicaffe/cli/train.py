@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from typing import Any
 
 from minicaffe import log
 from minicaffe.cli.device import gpu_numbers, use_device
-from minicaffe.cli.flags import Parser
+from minicaffe.cli.flags import Parser, log_file_of
 from minicaffe.cli.progress import TrainingBar, bar_on_terminal
 from minicaffe.errors import ParamError
 from minicaffe.proto import caffe_pb2
@@ -25,7 +24,7 @@ USES = ("solver", "weights", "snapshot", "gpu", "level", "stage", "sigint_effect
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0 also after an early stop."""
     flags = parser().read(argv)
-    with log.add_file(flags.log_file) if flags.log_file else contextlib.nullcontext(), consent_of(flags):
+    with log_file_of(flags), consent_of(flags):
         train(flags)
     return 0
 

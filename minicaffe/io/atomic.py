@@ -145,8 +145,7 @@ class _Replacement:
     def replace(self) -> None:
         if self._is_ready():
             with _as_file_error([self]):
-                os.replace(self.temporary, self.target)
-            _flush_folder(os.path.dirname(self.target))
+                _rename(self.temporary, self.target)
 
     def _is_ready(self) -> bool:
         """Whether it is still under its temporary name."""
@@ -194,32 +193,31 @@ def remove_stale(prefix: str | os.PathLike[str]) -> list[str]:
 def stale_under(prefix: str | os.PathLike[str]) -> list[tuple[str, str]]:
     """What remove_stale would remove: paths, each with the final name that it was meant for."""
     folder, name = os.path.split(_first_path(os.fspath(prefix)))
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return []
-    stale = [match for match in map(_TEMPORARY.fullmatch, names) if match and _is_stale(folder, match[0], name[:-1])]
+    stale = [match for match in _temporaries_in(folder) if _is_stale(folder, match[0], name[:-1])]
     return [(os.path.join(folder, match[0]), os.path.join(folder, match["name"])) for match in stale]
 
 
 def put_in_place(path: str, final: str) -> None:
     """Give a file that is whole under a temporary name its final one, on the disk too. Raises OSError."""
     _flush(path, os.O_RDWR)
-    os.replace(path, final)
-    _flush_folder(os.path.dirname(final))
+    _rename(path, final)
 
 
 def stale_beside(path: str | os.PathLike[str]) -> list[str]:
     """What killed processes of this machine left under temporary names for `path` itself."""
     folder, name = os.path.split(os.path.abspath(path))
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return []
-    found = [match for match in map(_TEMPORARY.fullmatch, names) if match and match["name"] == name]
+    found = [match for match in _temporaries_in(folder) if match["name"] == name]
     # What bears our own pid may be in the making, in another thread.
     theirs = [match.string for match in found if int(match["pid"]) != os.getpid()]
     return [os.path.join(folder, entry) for entry in theirs if _is_stale(folder, entry, name)]
+
+
+def _temporaries_in(folder: str) -> list[re.Match[str]]:
+    """The names in a folder that are temporary, of whosever process; none where it cannot be listed."""
+    try:
+        return list(filter(None, map(_TEMPORARY.fullmatch, os.listdir(folder))))
+    except OSError:
+        return []
 
 
 def _first_path(prefix: str) -> str:
@@ -295,6 +293,12 @@ def _finish(temporary: str, mode: int | None) -> None:
         # Some file systems know no permissions; the contents matter more.
         with contextlib.suppress(OSError):
             os.chmod(temporary, stat.S_IMODE(mode))
+
+
+def _rename(path: str, final: str) -> None:
+    """Give a file another name, on the disk too."""
+    os.replace(path, final)
+    _flush_folder(os.path.dirname(final))
 
 
 def _flush(path: str, flags: int) -> None:
