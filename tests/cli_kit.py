@@ -7,9 +7,19 @@ import sys
 import pytest
 from solver_kit import write_solver
 
+from minicaffe import backend, log
 from minicaffe.cli.main import main
 
 FIXED = 'base_lr: 0.1 lr_policy: "fixed" random_seed: 1'
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    """What a command switches is switched back: the log's level, the device. For a conftest.py to import."""
+    before = log.set_level(log.INFO)
+    yield
+    log.set_level(before)
+    backend.set_mode_cpu()
 
 
 def solver(folder, settings="max_iter: 4 display: 2"):

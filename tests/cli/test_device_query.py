@@ -5,7 +5,7 @@ import re
 import fake_cupy
 import pytest
 
-from minicaffe import backend, log
+from minicaffe import backend
 from minicaffe.backend.gpu.device import device_count, import_cupy
 from minicaffe.cli import device
 from minicaffe.cli.device_query import LINES
@@ -52,14 +52,6 @@ Concurrent copy and execution: Yes
 Number of multiprocessors:     114
 Kernel execution timeout:      No
 """.splitlines()
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    before = log.set_level(log.INFO)
-    yield
-    log.set_level(before)
-    backend.set_mode_cpu()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from minicaffe import backend, log
 from minicaffe.cli.main import CAFFES, COMMANDS, main
 from minicaffe.layers.base import TEST
 from minicaffe.net.net import Net
@@ -29,12 +28,8 @@ NET = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim
 
 
 @pytest.fixture(autouse=True)
-def as_before(tmp_path, monkeypatch):
-    before = log.set_level(log.INFO)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    yield
-    log.set_level(before)
-    backend.set_mode_cpu()
 
 
 def refused(capsys, *words):

@@ -7,19 +7,10 @@ import pytest
 from cli_kit import FIXED, run, solver
 from solver_kit import CLASSIFIER, write_solver
 
-from minicaffe import backend, log
+from minicaffe import backend
 from minicaffe.cli import device
 from minicaffe.cli.main import main
 from minicaffe.io.solverstate import read_solverstate
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    before = log.set_level(log.INFO)
-    yield
-    log.set_level(before)
-    backend.set_mode_cpu()
-
 
 # --- train -------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 from solver_kit import CLASSIFIER
 
-from minicaffe import backend, log
+from minicaffe import backend
 from minicaffe.cli import time as command
 from minicaffe.cli.main import main
 from minicaffe.layers.base import TRAIN
@@ -17,14 +17,6 @@ from minicaffe.net.net import Net
 
 NUMBER = r"(-?[\d.]+(?:e[+-]?\d+)?)"
 LAYERS = ["data", "ip", "loss"]
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    before = log.set_level(log.INFO)
-    yield
-    log.set_level(before)
-    backend.set_mode_cpu()
 
 
 @pytest.fixture

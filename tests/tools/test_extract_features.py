@@ -34,14 +34,6 @@ layer {{ name: "folded" type: "Reshape" bottom: "drop" top: "folded" reshape_par
 SHAPES = {"conv": (2, 2, 3), "drop": (5, 1, 1), "label": (1, 1, 1)}
 
 
-@pytest.fixture(autouse=True)
-def as_before():
-    before = log.set_level(log.INFO)
-    yield
-    log.set_level(before)
-    backend.set_mode_cpu()
-
-
 @pytest.fixture
 def folder(tmp_path, rng):
     """Twelve pictures, the net and its weights."""

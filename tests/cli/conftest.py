@@ -1,0 +1,5 @@
+"""Fixtures of the command line's tests."""
+
+from cli_kit import as_before
+
+__all__ = ["as_before"]
