@@ -10,14 +10,14 @@ PACKAGE = Path(__file__).parents[1] / "minicaffe"
 # Bottom up. A name is a module or package directly below minicaffe; "" is minicaffe/__init__.py itself.
 FLOORS = [
     ["errors", "version", "log"],
-    ["proto", "net_spec"],
+    ["proto", "net_spec", "coord_map"],
     ["backend"],
-    ["blob", "blob_vec", "fillers"],
+    ["blob", "blob_vec", "blob_picture", "fillers"],
     ["io"],
     ["layers"],
     ["net"],
     ["solver"],
-    ["pycaffe", "cli", "tools", "train", "__main__", ""],
+    ["pycaffe", "_caffe", "classifier", "detector", "draw", "cli", "tools", "train", "__main__", ""],
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
 
