@@ -37,6 +37,7 @@ setup(
         "leveldb": LEVELDB,
         "opencv": ["opencv-python-headless>=4.8"],
         "plot": ["matplotlib>=3.7"],
+        "notebook": ["jupytext>=1.16"],
         "cuda-check": ["nvidia-cuda-nvrtc-cu12>=12.4"],
         "test": [
             *LEVELDB,
@@ -48,6 +49,7 @@ setup(
             "types-tqdm",
             "grpcio-tools>=1.60",
             "matplotlib>=3.7",
+            "jupytext>=1.16",
             "nvidia-cuda-nvrtc-cu12>=12.4",
         ],
     },
