@@ -1,12 +1,25 @@
 """minicaffe: Caffe 1.0 in Python, on NumPy and CuPy. `import minicaffe as caffe` offers pycaffe's names."""
 
+from minicaffe import _caffe as _caffe, log
 from minicaffe.backend import set_device, set_mode_cpu, set_mode_gpu
 from minicaffe.backend.random import set_random_seed
 from minicaffe.layers import layer_type_list
 from minicaffe.layers.base import TEST, TRAIN
 from minicaffe.layers.consent import register_python_layer
 from minicaffe.layers.user_layer import Layer
+from minicaffe.log import init_log
 from minicaffe.net.net import Net
+from minicaffe.pycaffe.alias import install_as_caffe
+from minicaffe.pycaffe.parallel import (
+    NCCL,
+    has_nccl,
+    set_multiprocess,
+    set_solver_count,
+    set_solver_rank,
+    solver_count,
+    solver_rank,
+)
+from minicaffe.pycaffe.timer import Timer
 from minicaffe.solver import (
     AdaDeltaSolver,
     AdaGradSolver,
@@ -20,6 +33,7 @@ from minicaffe.solver import (
 from minicaffe.version import __version__
 
 __all__ = [
+    "NCCL",
     "TEST",
     "TRAIN",
     "AdaDeltaSolver",
@@ -31,12 +45,22 @@ __all__ = [
     "RMSPropSolver",
     "SGDSolver",
     "Solver",
+    "Timer",
     "__version__",
     "get_solver",
+    "has_nccl",
+    "init_log",
+    "install_as_caffe",
     "layer_type_list",
+    "log",
     "register_python_layer",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",
+    "set_multiprocess",
     "set_random_seed",
+    "set_solver_count",
+    "set_solver_rank",
+    "solver_count",
+    "solver_rank",
 ]

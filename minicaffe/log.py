@@ -6,6 +6,8 @@
 A message of several lines has one prefix. The environment variable GLOG_minloglevel (0 INFO, 1 WARNING, 2 ERROR,
 3 FATAL) or `set_level` silences what is less severe. A line that cannot be written (closed pipe, full disk) is lost,
 and stops nobody's training.
+
+This module is pycaffe's caffe.log, too: log("text") is log.info("text").
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, Protocol
 
 from minicaffe.errors import FileError, reason_of
 
-INFO, WARNING, ERROR, FATAL = range(4)
+INFO, WARNING, ERROR, FATAL, SILENT = range(5)
 _NAMES = ("INFO", "WARNING", "ERROR", "FATAL")
 
 
@@ -72,8 +75,10 @@ def _level_from(text: str | None) -> int:
     return int(text) if text and text.strip().isdecimal() else INFO
 
 
-_level = _level_from(os.environ.get("GLOG_minloglevel"))  # noqa: SIM112
-_on_stderr = True
+_environment = os.environ.get("GLOG_minloglevel")  # noqa: SIM112
+_level = _level_from(_environment)
+# The least severity that goes to stderr.
+_stderr_level = INFO
 _files: list[LogFile] = []
 _bar: Bar | None = None
 # Reentrant, because a signal's handler may log while its thread is logging.
@@ -108,16 +113,40 @@ def enabled(severity: int) -> bool:
 
 
 def set_level(severity: int) -> int:
-    """Write only what is at least this severe (4 silences all); returns the level before."""
+    """Write only what is at least this severe (SILENT is above all); returns the level before."""
     global _level
     before, _level = _level, int(severity)
     return before
 
 
+def follow_environment() -> None:
+    """Obey GLOG_minloglevel if it has changed since it was read last: scripts set it just before `import caffe`."""
+    global _environment
+    text = os.environ.get("GLOG_minloglevel")  # noqa: SIM112
+    if text != _environment:
+        _environment = text
+        set_level(_level_from(text))
+
+
 def to_stderr(on: bool) -> None:
     """Whether lines go to stderr, as they do by default; those in log files are written either way."""
-    global _on_stderr
-    _on_stderr = on
+    global _stderr_level
+    _stderr_level = INFO if on else SILENT
+
+
+def init_log(min_level: int | None = None, to_stderr: bool = True) -> None:
+    """Start logging, as pycaffe's scripts do. What they leave out stays as it is; a second call counts, too.
+
+    min_level: 0 INFO, 1 WARNING, 2 ERROR, 3 FATAL; what is less severe is silenced. None: as GLOG_minloglevel says.
+    to_stderr: False leaves only errors on stderr. Caffe then writes files in /tmp; here `add_file` names one.
+    Raises TypeError for a level that is no integer.
+    """
+    global _stderr_level
+    if min_level is not None:
+        if not isinstance(min_level, int):
+            raise TypeError(f"init_log takes a level, 0 INFO, 1 WARNING, 2 ERROR or 3 FATAL, not {min_level!r}")
+        set_level(min_level)
+    _stderr_level = INFO if to_stderr else ERROR
 
 
 def add_file(path: str | os.PathLike[str]) -> LogFile:
@@ -157,7 +186,7 @@ def _emit(severity: int, text: str) -> None:
     with _lock:
         for file in _files:
             file.write(line)
-        if _on_stderr and sys.stderr is not None:
+        if severity >= _stderr_level and sys.stderr is not None:
             _to_terminal(line)
 
 
@@ -179,3 +208,16 @@ def _to_terminal(line: str) -> None:
         _bar.clear()
         sys.stderr.write(line)
         _bar.refresh()
+
+
+class _CallableModule(ModuleType):
+    def __call__(self, text: str) -> None:
+        """Log an INFO line."""
+        if not isinstance(text, str):
+            raise TypeError(f"log takes a text, not {text!r}: log(str(...))")
+        if _level <= INFO:
+            _emit(INFO, text)
+
+
+# pycaffe has a function where we have this module, and `import minicaffe as caffe` must find both under one name.
+sys.modules[__name__].__class__ = _CallableModule

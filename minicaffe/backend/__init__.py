@@ -8,6 +8,7 @@ A net takes the active backend when it is built and keeps it.
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -94,8 +95,14 @@ def set_mode_gpu() -> None:
     _thread.backend = open_gpu(getattr(_thread, "device_id", 0))
 
 
-def set_device(device_id: int) -> None:
-    """Choose the GPU for set_mode_gpu; takes effect at once if the GPU mode is on."""
-    _thread.device_id = int(device_id)
+def set_device(id: int) -> None:
+    """Choose this thread's GPU for set_mode_gpu, 0 for the first; takes effect at once if the GPU mode is on.
+
+    Raises TypeError for what is no integer, DeviceError where the GPU mode is on and there is no such GPU.
+    """
+    try:
+        _thread.device_id = operator.index(id)
+    except TypeError:
+        raise TypeError(f"set_device takes the number of a GPU, 0 for the first, not {id!r}") from None
     if active().is_gpu:
         set_mode_gpu()

@@ -9,6 +9,7 @@ run that was not stopped would have drawn. Bits: Philox 4x64 (Salmon et al., SC'
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 import threading
 
@@ -36,14 +37,18 @@ def item_numbers(first: int, count: int, seed: int, *key: str | int) -> np.ndarr
     return bits.random_raw(4 * count).reshape(count, 4)
 
 
-def set_random_seed(seed: int) -> None:
+def set_random_seed(n: int) -> None:
     """Make all that this thread builds from now on repeatable (pycaffe's caffe.set_random_seed).
 
-    seed: 0 to 2**32 - 1; OverflowError outside, as in pycaffe.
+    n: 0 to 2**32 - 1; OverflowError outside, as in pycaffe, and TypeError for what is no integer.
     """
+    try:
+        seed = operator.index(n)
+    except TypeError:
+        raise TypeError(f"a random seed is an integer between 0 and 2**32 - 1, not {n!r}") from None
     if not 0 <= seed < 2**32:
         raise OverflowError(f"a random seed lies between 0 and 2**32 - 1, {seed} does not")
-    _thread.seed, _thread.nets = int(seed), 0
+    _thread.seed, _thread.nets = seed, 0
 
 
 def next_net_seed() -> int:

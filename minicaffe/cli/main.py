@@ -18,6 +18,8 @@ CAFFES = {
     "time": "time a net, layer by layer",
     "device_query": "describe the GPUs",
 }
+# Also in minicaffe.cli; its words are Python's and the script's.
+RUN = {"run": "run a Python script that says `import caffe`"}
 TOOLS = {
     "convert_imageset": "make a database of image files that a list names",
     "convert_mnist_data": "make a database of MNIST's digits",
@@ -34,11 +36,14 @@ TOOLS = {
     "plot_log": "draw learning curves from training logs",
 }
 COMMANDS = CAFFES | TOOLS
+EVERY_COMMAND = CAFFES | RUN | TOOLS
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command line; the exit status. 1 after an error, of which one line stands on stderr."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["run"]:
+        return run_command(lambda _: importlib.import_module("minicaffe.cli.run").main(words[1:]), [])
     return run_command(dispatch, ["--debug" if word in ("-debug", "--debug=true") else word for word in words])
 
 
@@ -47,8 +52,10 @@ def dispatch(argv: list[str]) -> int:
     if not command:
         print(usage())
         return 0
+    if command in RUN:
+        raise ParamError(f"{command} must be the first word, for all behind it are Python's: minicaffe run SCRIPT")
     if command not in COMMANDS:
-        near = nearest(command, COMMANDS)
+        near = nearest(command, EVERY_COMMAND)
         hint = f"do you mean {near}? " if near else ""
         raise ParamError(f"Unknown command: {command}; {hint}minicaffe -help lists all commands")
     package = "cli" if command in CAFFES else "tools"
@@ -75,7 +82,8 @@ def split(argv: list[str]) -> tuple[str, list[str]]:
 
 def usage() -> str:
     """All commands, with what each is for."""
-    width = max(map(len, COMMANDS))
-    caffes, tools = ([f"  {name:{width}}  {text}" for name, text in table.items()] for table in (CAFFES, TOOLS))
+    width = max(map(len, EVERY_COMMAND))
+    tables = (CAFFES | RUN, TOOLS)
+    caffes, tools = ([f"  {name:{width}}  {text}" for name, text in table.items()] for table in tables)
     lines = ["usage: minicaffe <command> [flags]", "", "commands:", *caffes, "", "tools:", *tools, ""]
     return "\n".join([*lines, "minicaffe <command> -help"])

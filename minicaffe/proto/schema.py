@@ -16,6 +16,8 @@ from google.protobuf.descriptor import FieldDescriptor
 DESCRIPTORS = Path(__file__).with_name("caffe.binpb")
 
 
+# Once, so that a reload of caffe_pb2 makes no second set of classes.
+@functools.cache
 def load(path: Path = DESCRIPTORS) -> Any:
     """The FileDescriptor of caffe.proto, from a serialized FileDescriptorSet that holds nothing else."""
     files = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
