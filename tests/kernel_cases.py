@@ -128,6 +128,7 @@ def pooling(rng, shape, window):
     dy, uniform = rng.normal(size=y.shape), 1 - rng.random(y.shape)
     winner = winners(rng, y.shape, window, shape[2:])
     yield "max_pool_forward", (x, window, y, np.zeros_like(winner), WORKSPACE)
+    yield "max_pool_values", (x, window, y, WORKSPACE)
     yield "max_pool_index", (winner, window, shape[2:], y)
     yield "max_pool_backward", (dy, winner, window, np.full_like(x, NAN), WORKSPACE)
     yield "max_pool_backward_index", (dy, rng.integers(-1, math.prod(shape[2:]), y.shape) * 1.0, np.full_like(x, NAN))
@@ -170,6 +171,7 @@ def special_pixels():
     for i in range(len(planes)):
         one = slice(i, i + 1)
         yield f"plane {i}", "max_pool_forward", (x[:, one], window, y[:, one], winner[:, one], WORKSPACE)
+        yield f"plane {i}", "max_pool_values", (x[:, one], window, y[:, one], WORKSPACE)
     yield "special pixels", "average_pool_forward", (x, window, y, WORKSPACE)
     yield "special pixels", "stochastic_pool_test", (x, window, y, WORKSPACE)
     yield "special pixels", "stochastic_pool_forward", (x, window, uniform, y, winner)

@@ -154,6 +154,10 @@ def max_pool_forward(x: Array, window: Window, y: Array, winner: Array, workspac
     """
 
 
+def max_pool_values(x: Array, window: Window, y: Array, workspace: Workspace) -> None:
+    """y of max_pool_forward, where nobody will ask for the winners."""
+
+
 def max_pool_index(winner: Array, window: Window, image: tuple[int, ...], index: Array) -> None:
     """index = the winner's place in its channel plane, h * W + w, as a float; -1 where there is none.
 

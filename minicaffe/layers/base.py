@@ -62,6 +62,7 @@ class Layer:
     layer_param: the LayerParameter.  blobs: its learnable blobs.  phase: TRAIN or TEST.
     loss_weights: one number a top.  param_propagate_down: whether blob j's gradient is wanted.
     top_is_overwritten: whether a later layer runs in place on a top, before backward reads it (kept.py).
+    runs_backward: whether its net ever calls backward; if not, forward need not keep anything for it.
     """
 
     type: ClassVar[str] = ""
@@ -97,7 +98,7 @@ class Layer:
         self.blobs: list[Blob] = []
         self.loss_weights: list[float] = []
         self.param_propagate_down: list[bool] = []
-        self.top_is_overwritten = False
+        self.top_is_overwritten, self.runs_backward = False, True
         self._fillers: list[tuple[Blob, Any, str]] = []
         self._borrowed: set[int] = set()
         self._shapes: list[tuple] = []

@@ -95,7 +95,9 @@ class PoolingLayer(Layer):
         if not top[0].count:
             return
         x, y = bottom[0].data, top[0].data
-        if self.pool == "MAX":
+        if self.pool == "MAX" and len(top) == 1 and not self.runs_backward:
+            self.kernels.max_pool_values(x, self.window, y, self.workspace)
+        elif self.pool == "MAX":
             winner = self.winner_like(y)
             self.kernels.max_pool_forward(x, self.window, y, winner, self.workspace)
             if len(top) > 1:

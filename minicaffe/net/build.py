@@ -150,6 +150,8 @@ def mark_backward(graph: Graph, force: bool) -> None:
     graph.need.prune(graph.layers, bottoms, tops)
     if force:
         graph.need.force(graph.layers)
+    for layer, runs in zip(graph.layers, graph.need.layer, strict=True):
+        layer.runs_backward = runs
 
 
 def take_memory(graph: Graph) -> ParameterMemory:

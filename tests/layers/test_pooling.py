@@ -435,3 +435,17 @@ def test_a_window_that_begins_behind_the_image_though_one_was_dropped():
     """Only the rounding of a float32 quotient, beyond 2^24 pixels, can be off by more than one window."""
     text = prototxt("kernel_h: 2 kernel_w: 1 pad_h: 1 pad_w: 0")
     check_rejected(text, [(1, 1, 2**26 + 5, 1)], ShapeError, "pooling_param", str(2**26 + 5), "behind the image")
+
+
+@pytest.mark.parametrize(
+    "settings", ["kernel_size: 2 stride: 2", "kernel_size: 3 stride: 2 pad: 1", "kernel_h: 1 kernel_w: 4"]
+)
+def test_what_never_runs_backward_need_not_know_the_winners(backend, order, rng, settings):
+    x = rng.normal(size=(2, 3, 7, 5))
+    trained = make_layer(prototxt(settings), x)
+    trained.forward()
+    runs = make_layer(prototxt(settings), x)
+    runs.layer.runs_backward = False
+    runs.forward()
+    assert_array_equal(runs.top[0].data, trained.top[0].data)
+    assert runs.layer.winner is None and trained.layer.winner is not None

@@ -11,6 +11,7 @@ from minicaffe.backend.cpu.conv import (
 from minicaffe.backend.cpu.dropout import dropout_mask
 from minicaffe.backend.cpu.elementwise import elementwise
 from minicaffe.backend.cpu.eltwise import max_backward, max_forward
+from minicaffe.backend.cpu.greatest import max_pool_values
 from minicaffe.backend.cpu.im2col import col2im, im2col
 from minicaffe.backend.cpu.infogain_loss import infogain_loss_backward, infogain_loss_forward
 from minicaffe.backend.cpu.labels import find_bad_label
@@ -77,6 +78,7 @@ __all__ = [
     "max_pool_backward_index",
     "max_pool_forward",
     "max_pool_index",
+    "max_pool_values",
     "nesterov_update",
     "rank_lines",
     "regularize",

@@ -24,6 +24,7 @@ from minicaffe.backend.gpu.pooling import (
     max_pool_backward_index,
     max_pool_forward,
     max_pool_index,
+    max_pool_values,
     stochastic_pool_forward,
     stochastic_pool_test,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "max_pool_backward_index",
     "max_pool_forward",
     "max_pool_index",
+    "max_pool_values",
     "nesterov_update",
     "rank_lines",
     "regularize",

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minicaffe.backend.geometry import Window
 from minicaffe.backend.gpu.arrays import c_order, written
 from minicaffe.backend.gpu.launch import Kernel
@@ -241,6 +243,11 @@ def max_pool_forward(x: Array, window: Window, y: Array, winner: Array, workspac
     win = pack(window, x.shape[2:], y.shape[2:])
     with written(y) as out, written(winner) as won:
         MAX_POOL_FORWARD.launch(y.size, c_order(x), win, LOWEST, out, won, T=x.dtype, W=winner.dtype)
+
+
+def max_pool_values(x: Array, window: Window, y: Array, workspace: Workspace) -> None:
+    """As kernels.py."""
+    max_pool_forward(x, window, y, workspace.array("kernel:winner", y.shape, np.int32), workspace)
 
 
 def max_pool_index(winner: Array, window: Window, image: tuple[int, ...], index: Array) -> None:

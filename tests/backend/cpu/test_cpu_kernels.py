@@ -111,6 +111,9 @@ def test_pooling(threads, workspace, rng, window, x_order, y_order):
     cpu.max_pool_forward(x, window, y, winner, workspace)
     assert_array_equal(y, taps.max(axis=-1))
     assert_array_equal(winner, 1 + taps.argmax(axis=-1))
+    y.fill(np.nan)
+    cpu.max_pool_values(x, window, y, workspace)
+    assert_array_equal(y, taps.max(axis=-1))
 
     dy = place(rng.integers(1, 9, y.shape).astype(float), y_order)
     dx = place(np.full(SHAPE, np.nan), x_order)
@@ -175,6 +178,7 @@ def test_a_step_takes_no_memory(workspace, rng, memory):
         (cpu.conv_backward_weight, x, y, weight, bias, window, 1, workspace),
         (cpu.sum_to_channels, y, bias, workspace),
         (cpu.max_pool_forward, x, pool, small, winner, workspace),
+        (cpu.max_pool_values, x, pool, small, workspace),
         (cpu.max_pool_backward, small, winner, pool, dx, workspace),
         (cpu.average_pool_forward, x, pool, small, workspace),
         (cpu.average_pool_backward, small, pool, dx, workspace),
