@@ -6,6 +6,8 @@ Folding adds, and windows overlap, so it goes tap by tap.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
@@ -36,13 +38,20 @@ def col2im(col: np.ndarray, window: Window, x: np.ndarray, workspace: Workspace)
 
 def windows(image: np.ndarray, window: Window, output: tuple[int, ...]) -> np.ndarray:
     """Every tap of every window as a view, (C, *kernel, *output[, N]); `image` is padded already."""
+    return as_strided(image, *places_of_taps(image.shape, image.strides, window, output), writeable=False)
+
+
+@functools.lru_cache(maxsize=1024)
+def places_of_taps(
+    image: tuple[int, ...], steps: tuple[int, ...], window: Window, output: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(shape, strides) of the view that `windows` gives.  image, steps: the image's shape and strides."""
     axes = len(window.kernel)
-    spatial = image.strides[1 : 1 + axes]
+    spatial = steps[1 : 1 + axes]
     tap_strides = tuple(s * d for s, d in zip(spatial, window.dilation, strict=True))
     output_strides = tuple(s * step for s, step in zip(spatial, window.stride, strict=True))
-    shape = (image.shape[0], *window.kernel, *output, *image.shape[1 + axes :])
-    strides = (image.strides[0], *tap_strides, *output_strides, *image.strides[1 + axes :])
-    return as_strided(image, shape, strides, writeable=False)
+    shape = (image[0], *window.kernel, *output, *image[1 + axes :])
+    return shape, (steps[0], *tap_strides, *output_strides, *steps[1 + axes :])
 
 
 def fold(col: np.ndarray, window: Window, image: np.ndarray, lead: int = 1) -> None:
@@ -59,6 +68,7 @@ def fold(col: np.ndarray, window: Window, image: np.ndarray, lead: int = 1) -> N
         np.add(image[place], part, out=image[place])
 
 
+@functools.lru_cache(maxsize=1024)
 def padded_size(size: tuple[int, ...], window: Window) -> tuple[int, ...]:
     """The image with its padding, and what the last window reaches behind it (conv_output rounds towards zero)."""
     output = window.conv_output(size)

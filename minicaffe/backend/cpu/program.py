@@ -83,6 +83,7 @@ class Run:
     parts: one piece of each array and of each target, whose shapes and types all have.  numbers: by name.
     dtype: the arrays' float type.  factors: whether, without targets, a result that is a product of two arrays of
     parts[0]'s shape may come as the pair of them.
+    It keeps none of the parts: it may serve for other arrays of these shapes, if they share memory alike (in_common).
     """
 
     def __init__(
@@ -111,11 +112,11 @@ class Run:
         for target, result in enumerate(self.results[: len(targets)], len(arrays)):
             if result != target:
                 self.copies.insert(0 if result < len(arrays) else len(self.copies), (target, result))
+        del self.slots[: len(parts)]
 
     def __call__(self, parts: Sequence[np.ndarray]) -> list[Any]:
         """The results for these arrays, in these targets or else in buffers until the next call."""
-        slots = self.slots
-        slots[: len(parts)] = parts
+        slots = [*parts, *self.slots]
         with np.errstate(all="ignore"):
             set_buffers(self.row)
             for function, places, value in self.calls:

@@ -9,6 +9,7 @@ on who was faster. While the team works each thread calls BLAS for itself: its o
 from __future__ import annotations
 
 import collections
+import functools
 import os
 import queue
 import threading
@@ -136,9 +137,13 @@ if hasattr(os, "register_at_fork"):
 
 def cut(size: int, work: int) -> list[slice]:
     """range(size) in as many slices as there are threads; one slice if `work` values are too few to share."""
-    count = min(TEAM.size, size) if work >= SMALLEST_SHARED_WORK else 1
+    return list(_slices(size, min(TEAM.size, size) if work >= SMALLEST_SHARED_WORK else 1))
+
+
+@functools.lru_cache(maxsize=1024)
+def _slices(size: int, count: int) -> tuple[slice, ...]:
     bounds = [size * i // max(1, count) for i in range(count + 1)]
-    return [slice(a, b) for a, b in pairwise(bounds)]
+    return tuple(slice(a, b) for a, b in pairwise(bounds))
 
 
 def deal(parts: Sequence[Any]) -> list[tuple[int, Iterator[Any]]]:
