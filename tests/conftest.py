@@ -76,17 +76,17 @@ def rng():
     return np.random.default_rng(1701)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def mnist_dir():
     return data_dir("MINICAFFE_MNIST_DIR", "the four files of MNIST")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def models_dir():
     return data_dir("MINICAFFE_MODELS_DIR", "networks that Caffe trained")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def parity_dir():
     return data_dir("MINICAFFE_PARITY_DIR", "what Caffe 1.0 computed")
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from minicaffe import log
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
@@ -20,6 +22,9 @@ def run_example(script, out, *words):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [str(path), "--out", str(out), *map(str, words)])
         patch.syspath_prepend(str(path.parent))
+        # Put back in the end, for what comes after: an example may call init_log.
+        patch.setattr(log, "_level", log._level)
+        patch.setattr(log, "_stderr_level", log._stderr_level)
         try:
             return runpy.run_path(str(path), run_name="__main__")
         finally:
