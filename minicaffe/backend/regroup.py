@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from minicaffe.backend import layout
@@ -35,13 +34,21 @@ def regrouped(array: Any, shape: Shape, workspace: Workspace, name: str) -> Any:
     return view
 
 
-@contextmanager
-def regrouped_out(array: Any, shape: Shape, workspace: Workspace, name: str) -> Iterator[Any]:
+def regrouped_out(array: Any, shape: Shape, workspace: Workspace, name: str) -> AbstractContextManager[Any]:
     """`array` as `shape`, to be overwritten inside the with block: a view, or scratch that is copied at its end."""
     view = regrouped_view(array, shape)
-    if view is not None:
-        yield view
-        return
-    scratch = workspace.array(name, shape, array.dtype)
-    yield scratch
-    array[...] = scratch.reshape(array.shape)
+    return CopiedBack(array, workspace.array(name, shape, array.dtype)) if view is None else nullcontext(view)
+
+
+class CopiedBack(AbstractContextManager[Any]):
+    """Scratch memory to write into; what is there at the end of the with block is copied to `array`."""
+
+    def __init__(self, array: Any, scratch: Any) -> None:
+        self.array, self.scratch = array, scratch
+
+    def __enter__(self) -> Any:
+        return self.scratch
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None:
+            self.array[...] = self.scratch.reshape(self.array.shape)

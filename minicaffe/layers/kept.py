@@ -13,7 +13,7 @@ from minicaffe.layers.base import Blobs, Layer
 
 
 class Kept:
-    """Copies that live from a layer's forward to its backward.
+    """Copies that live from a layer's forward to its backward; none are made where no backward will run.
 
     forward:   x = kept.bottom(bottom, top);  ... ;  kept.keep_top(top)
     backward:  x, y = kept.x(bottom), kept.y(top)
@@ -26,12 +26,14 @@ class Kept:
 
     def bottom(self, bottom: Blobs, top: Blobs) -> Any:
         """bottom[0].data, about to be read; copied first if top[0] is the same blob."""
-        self._x = self._copy(bottom[0], self._x) if top[0] is bottom[0] else None
+        is_lost = top[0] is bottom[0] and self._layer.runs_backward
+        self._x = self._copy(bottom[0], self._x) if is_lost else None
         return bottom[0].data
 
     def keep_top(self, top: Blobs) -> None:
         """top[0].data is done: copy it if a later layer overwrites it."""
-        self._y = self._copy(top[0], self._y) if self._layer.top_is_overwritten else None
+        is_lost = self._layer.top_is_overwritten and self._layer.runs_backward
+        self._y = self._copy(top[0], self._y) if is_lost else None
 
     def x(self, bottom: Blobs) -> Any:
         """bottom[0].data as forward read it."""
