@@ -21,7 +21,7 @@ setup(
     license="BSD-2-Clause",
     python_requires=">=3.10",
     packages=find_packages(include=["minicaffe", "minicaffe.*"]),
-    package_data={"minicaffe": ["py.typed", "proto/*.binpb"]},
+    package_data={"minicaffe": ["py.typed", "proto/*.binpb", "pycaffe/startup/*.py"]},
     install_requires=[
         "numpy>=2",
         "threadpoolctl>=3.1",

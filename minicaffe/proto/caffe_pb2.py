@@ -1,7 +1,8 @@
 """Caffe's messages and enums under the names that pycaffe gives them.
 
 Classes: NetParameter, LayerParameter, ConvolutionParameter, ... with their enums inside, as in PoolingParameter.MAX or
-V1LayerParameter.LayerType.Name(4). Beside them Phase, TRAIN, TEST, and DESCRIPTOR, of the whole of proto/caffe.proto.
+V1LayerParameter.LayerType.Name(4). Beside them Phase, TRAIN, TEST, and DESCRIPTOR, of the whole of proto/caffe.proto;
+and descriptors under the names of generated code, which old scripts use: _NETPARAMETER, _POOLINGPARAMETER_POOLMETHOD.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ globals().update(schema.message_classes(DESCRIPTOR, __name__))
 for _name, _enum in DESCRIPTOR.enum_types_by_name.items():
     globals()[_name] = EnumTypeWrapper(_enum)
     globals().update((value.name, value.number) for value in _enum.values)
+    globals()[f"_{_name.upper()}"] = _enum
+for _name, _message in DESCRIPTOR.message_types_by_name.items():
+    globals()[f"_{_name.upper()}"] = _message
+    globals().update((f"_{_name}_{enum}".upper(), type) for enum, type in _message.enum_types_by_name.items())
 
 
 def __getattr__(name: str) -> Any:
