@@ -10,31 +10,19 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, SupportsIndex
 
 from minicaffe.blob import HostBlob
+from minicaffe.layers.user_layer import Layer
 from minicaffe.net.net import Net
 
 
-def text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
+def one_of(cls: type) -> Any:
+    """A converter that lets nothing but instances of `cls` through."""
 
+    def check(value: Any) -> Any:
+        if not isinstance(value, cls):
+            raise TypeError
+        return value
 
-def layer(value: Any) -> Any:
-    if not callable(getattr(value, "forward", None)) or not hasattr(value, "blobs"):
-        raise TypeError
-    return value
-
-
-def blob(value: Any) -> HostBlob:
-    if not isinstance(value, HostBlob):
-        raise TypeError
-    return value
-
-
-def net(value: Any) -> Net:
-    if not isinstance(value, Net):
-        raise TypeError
-    return value
+    return staticmethod(check)
 
 
 class Vector(list):
@@ -96,22 +84,22 @@ class BoolVec(Vector):
 class StringVec(Vector):
     """Names."""
 
-    kind, convert = "strings", staticmethod(text)
+    kind, convert = "strings", one_of(str)
 
 
 class RawBlobVec(Vector):
     """Blobs: a layer's bottom or top."""
 
-    kind, convert = "blobs", staticmethod(blob)
+    kind, convert = "blobs", one_of(HostBlob)
 
 
 class LayerVec(Vector):
     """Layers of a net."""
 
-    kind, convert = "layers", staticmethod(layer)
+    kind, convert = "layers", one_of(Layer)
 
 
 class NetVec(Vector):
     """Nets: a solver's test nets."""
 
-    kind, convert = "nets", staticmethod(net)
+    kind, convert = "nets", one_of(Net)
