@@ -1,6 +1,6 @@
 """minicaffe: Caffe 1.0 in Python, on NumPy and CuPy. `import minicaffe as caffe` offers pycaffe's names."""
 
-from minicaffe import _caffe as _caffe, log
+from minicaffe import _caffe as _caffe, layers, log
 from minicaffe.backend import set_device, set_mode_cpu, set_mode_gpu
 from minicaffe.backend.random import set_random_seed
 from minicaffe.layers import layer_type_list
@@ -9,6 +9,7 @@ from minicaffe.layers.consent import register_python_layer
 from minicaffe.layers.user_layer import Layer
 from minicaffe.log import init_log
 from minicaffe.net.net import Net
+from minicaffe.net_spec import NetSpec, params, to_proto
 from minicaffe.pycaffe.alias import install_as_caffe
 from minicaffe.pycaffe.parallel import (
     NCCL,
@@ -42,6 +43,7 @@ __all__ = [
     "Layer",
     "NesterovSolver",
     "Net",
+    "NetSpec",
     "RMSPropSolver",
     "SGDSolver",
     "Solver",
@@ -52,7 +54,9 @@ __all__ = [
     "init_log",
     "install_as_caffe",
     "layer_type_list",
+    "layers",
     "log",
+    "params",
     "register_python_layer",
     "set_device",
     "set_mode_cpu",
@@ -63,4 +67,5 @@ __all__ = [
     "set_solver_rank",
     "solver_count",
     "solver_rank",
+    "to_proto",
 ]
