@@ -37,6 +37,7 @@ setup(
         "leveldb": LEVELDB,
         "opencv": ["opencv-python-headless>=4.8"],
         "plot": ["matplotlib>=3.7"],
+        "pydot": ["pydot>=1.4"],
         "notebook": ["jupytext>=1.16"],
         "cuda-check": ["nvidia-cuda-nvrtc-cu12>=12.4"],
         "test": [
@@ -50,6 +51,7 @@ setup(
             "grpcio-tools>=1.60",
             "matplotlib>=3.7",
             "jupytext>=1.16",
+            "pydot>=1.4",
             "nvidia-cuda-nvrtc-cu12>=12.4",
         ],
     },

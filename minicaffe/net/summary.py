@@ -17,7 +17,7 @@ from minicaffe.net.build import close_layers, closing_on_error, wire
 from minicaffe.net.graph import Graph
 from minicaffe.net.multiply_adds import multiply_adds
 from minicaffe.net.spec import layer_specs
-from minicaffe.net.summary_text import summary_text
+from minicaffe.net.summary_text import summary_html, summary_text
 from minicaffe.net.weights import copy_from
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.upgrade import read_net
@@ -85,6 +85,9 @@ class Summary:
 
     def __str__(self) -> str:
         return summary_text(self)
+
+    def _repr_html_(self) -> str:
+        return summary_html(self)
 
 
 def summarize(graph: Graph, name: str = "", values: bool = False) -> Summary:

@@ -1,7 +1,8 @@
-"""The text of a Summary: a table, and below it what the columns come to."""
+"""The text of a Summary, plain or as HTML: a table, and below it what the columns come to."""
 
 from __future__ import annotations
 
+import html
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -21,17 +22,47 @@ LONGEST, COLUMNS, SHORTEST = 32, 120, 16
 
 
 def summary_text(summary: Summary) -> str:
+    table = table_of(summary)
+    widths = fit_names(table)
+    head, *body, foot = (aligned(cells, widths) for cells in table)
+    rule = "-" * table_width(widths)
+    return "\n".join([title(summary), rule, head, rule, *body, rule, foot, rule, *notes(summary)])
+
+
+def summary_html(summary: Summary) -> str:
+    """The same as a table of HTML."""
+    head, *body, foot = (html_row(cells) for cells in table_of(summary))
+    head = head.replace("<td", "<th").replace("</td", "</th")
+    below = html.escape("\n".join(notes(summary)))
+    return (
+        f"<table><caption>{html.escape(title(summary))}</caption>\n<thead>{head}</thead>\n<tbody>\n"
+        + "\n".join(body)
+        + f"\n</tbody>\n<tfoot>{foot}</tfoot></table>\n<pre>{below}</pre>"
+    )
+
+
+def html_row(cells: Sequence[str]) -> str:
+    sides = ["left" if column < WORDS else "right" for column in range(len(cells))]
+    return "".join(
+        ["<tr>"]
+        + [f'<td style="text-align: {side}">{html.escape(cell)}</td>' for side, cell in zip(sides, cells, strict=True)]
+        + ["</tr>"]
+    )
+
+
+def title(summary: Summary) -> str:
+    return f"{summary.name or 'net'}, {('TRAIN', 'TEST')[summary.phase]}"
+
+
+def table_of(summary: Summary) -> list[list[str]]:
+    """The cells: headings, lines of layers, and what they come to."""
     total = ["total", "", "", f"{summary.parameters:,}", f"{summary.multiply_adds:,}"]
     total += [bytes_text(summary.forward), bytes_text(summary.backward), ""]
     lines = [cells for row in summary.rows for cells in row_cells(row)]
     table = [[*HEADINGS, MAGNITUDE], *lines, total]
     if all(row.magnitude is None for row in summary.rows):
         table = [cells[:-1] for cells in table]
-    widths = fit_names(table)
-    head, *body, foot = (aligned(cells, widths) for cells in table)
-    rule = "-" * table_width(widths)
-    phase = ("TRAIN", "TEST")[summary.phase]
-    return "\n".join([f"{summary.name or 'net'}, {phase}", rule, head, rule, *body, rule, foot, rule, *notes(summary)])
+    return table
 
 
 def fit_names(table: list[list[str]]) -> list[int]:
@@ -112,4 +143,4 @@ def notes(summary: Summary) -> Iterator[str]:
     else:
         yield f"backward       {bytes_text(summary.backward)} of activations and their gradients"
     if any(row.magnitude is not None for row in summary.rows):
-        yield f"{MAGNITUDE:14} of the weights given; - where they hold none for a layer"
+        yield f"{MAGNITUDE:14} of the weights at hand; - where a layer has none"

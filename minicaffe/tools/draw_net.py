@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from minicaffe import log
+from minicaffe.draw import draw_net_to_file, format_of
 from minicaffe.errors import ParamError
-from minicaffe.net.drawing import draw_net_to_file, format_of
+from minicaffe.net.drawing import FORMATS
 from minicaffe.net.drawing.compose import RANKDIRS
 from minicaffe.net.drawing.graph import PHASES
 from minicaffe.proto.upgrade import read_net
@@ -15,9 +16,9 @@ from minicaffe.tools.flags import Parser
 
 
 def _parser() -> Parser:
-    parser = Parser("draw_net", "Draw a net as SVG or PNG.")
+    parser = Parser("draw_net", "Draw a net: as SVG, PNG, PDF, ...")
     parser.add_argument("net", metavar="NET", help="definition of a net, a prototxt")
-    parser.add_argument("picture", metavar="PICTURE", help="file to write: .svg or .png")
+    parser.add_argument("picture", metavar="PICTURE", help=f"file to write: .{', .'.join(FORMATS)}")
     parser.add(
         "rankdir",
         default="LR",

@@ -24,10 +24,7 @@ def compose(graph: NetGraph, rankdir: str = "LR", display_lrm: bool = False) -> 
 
     display_lrm: whether boxes show lr_mult. Raises ParamError for another rankdir.
     """
-    if rankdir not in RANKDIRS:
-        text = f"is '{rankdir}', must be one of {', '.join(RANKDIRS)}: left to right, top to bottom, or their contrary"
-        raise ParamError(text, field="rankdir")
-    figures = figures_of(graph, rankdir, display_lrm)
+    figures = figures_of(graph, checked_rankdir(rankdir), display_lrm)
     layout = lay_out(*_parts(graph, figures, rankdir))
     turn = _turn(rankdir, layout.size)
     groups = [*_arrows(graph, layout, turn), *_nodes(figures, layout, turn), *_labels(graph, layout, turn, rankdir)]
@@ -35,6 +32,14 @@ def compose(graph: NetGraph, rankdir: str = "LR", display_lrm: bool = False) -> 
     broad, deep = turn((layout.size.along, layout.size.across)), turn((0.0, 0.0))
     width, height = (abs(a - b) + 2 * style.MARGIN for a, b in zip(broad, deep, strict=True))
     return Scene(width, height, f"{title}{len(graph.nodes)} layers and blobs", tuple(groups))
+
+
+def checked_rankdir(rankdir: str) -> str:
+    """The same. Raises ParamError for none of RANKDIRS."""
+    if rankdir not in RANKDIRS:
+        text = f"is {rankdir!r}, must be one of {', '.join(RANKDIRS)}: left to right, top to bottom, or their contrary"
+        raise ParamError(text, field="rankdir")
+    return rankdir
 
 
 def _parts(graph: NetGraph, figures: list[Figure], rankdir: str) -> tuple[list[Size], list[Wire], list[float]]:

@@ -62,17 +62,17 @@ class CardFigure:
 class BlobFigure:
     """An octagon. made: whether a layer makes the blob; else its rim is dashed."""
 
-    line: Line
+    lines: tuple[Line, ...]
     title: str
     made: bool
 
     @property
     def width(self) -> float:
-        return max(text_width(self.line[0], self.line[1]) + 2 * CORNER, self.height)
+        return max(max(text_width(text, size) for text, size, _ in self.lines) + 2 * CORNER, self.height)
 
     @property
     def height(self) -> float:
-        return BLOB_HEIGHT
+        return BLOB_HEIGHT + sum(size * style.LINE for _, size, _ in self.lines[1:])
 
     def groups(self, x: float, y: float) -> list[Group]:
         """The octagon with its middle at x, y."""
@@ -83,7 +83,7 @@ class BlobFigure:
         outline = [*right, *((-u, v) for u, v in reversed(right))]
         points = tuple((x + u, y + v) for u, v in outline)
         shape = Polygon(points, style.BLOB.fill, style.BLOB.stroke, dashed=not self.made)
-        return [Group((shape, *_lines((self.line,), x, y)), self.title)]
+        return [Group((shape, *_lines(self.lines, x, y)), self.title)]
 
 
 Figure = CardFigure | BlobFigure
@@ -104,9 +104,9 @@ def figures_of(graph: NetGraph, rankdir: str, display_lrm: bool) -> list[Figure]
 
 def _card(card: Card, graph: NetGraph, wide: bool, upwards: bool, display_lrm: bool) -> CardFigure:
     sections = []
-    for index, layer in enumerate(card.layers):
+    for index, (layer, note) in enumerate(zip(card.layers, card.notes, strict=True)):
         in_place = card.in_place or index > 0
-        details = labels.layer_details(layer, graph.phase, display_lrm)
+        details = [*labels.layer_details(layer, graph.phase, display_lrm), *([note] if note else [])]
         lines = (*_heading(layer, wide, in_place), *_details(details, wide))
         radius = 9.0 if in_place else style.RADIUS
         title = labels.layer_tip(layer) + ("\n# works in place" if in_place else "")
@@ -136,8 +136,10 @@ def _blob(blob: Blob, graph: NetGraph) -> BlobFigure:
 
     made = f"made by {names(blob.makers)}" if blob.makers else "no layer makes it"
     read = f"read by {names(blob.readers)}" if blob.readers else "no layer reads it"
-    line = (shown(blob.name), style.TYPE_SIZE, style.INK)
-    return BlobFigure(line, f"blob {shown(blob.name, 80)}\n{made}\n{read}", bool(blob.makers))
+    lines: list[Line] = [(shown(blob.name), style.TYPE_SIZE, style.INK)]
+    if blob.shape is not None:
+        lines.append(("x".join(map(str, blob.shape)) or "scalar", style.DETAIL_SIZE, style.INK_SOFT))
+    return BlobFigure(tuple(lines), f"blob {shown(blob.name, 80)}\n{made}\n{read}", bool(blob.makers))
 
 
 def _lines(lines: tuple[Line, ...], x: float, y: float) -> list[Text]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -14,14 +15,27 @@ from minicaffe.proto.source import NetSource
 PHASES = {"ALL": None, "TRAIN": caffe_pb2.TRAIN, "TEST": caffe_pb2.TEST}
 
 
+@dataclass(frozen=True)
+class Built:
+    """What a net knows that has been built: shapes by blob, and what to say of the parameters of each layer.
+
+    notes: parallel to the net's layers; "" for nothing.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    notes: Sequence[str]
+
+
 @dataclass
 class Card:
     """A box of layers: one, and below it those that work in place on its only top.
 
     in_place: the box stands for itself, though its layer works in place: it could not be joined to one box.
+    notes: parallel to the layers; what of a layer does not stand in its definition.
     """
 
     layers: list[Any]
+    notes: list[str]
     in_place: bool = False
 
 
@@ -30,9 +44,11 @@ class Blob:
     """An octagon: a blob, from its making until a layer that works in place changes it under others' eyes.
 
     makers, readers: boxes, by index; none in makers for a blob that no layer of the net makes.
+    shape: None where it is not known.
     """
 
     name: str
+    shape: tuple[int, ...] | None = None
     makers: list[int] = field(default_factory=list)
     readers: list[int] = field(default_factory=list)
 
@@ -59,20 +75,22 @@ class NetGraph:
     edges: list[Edge] = field(default_factory=list)
 
 
-def net_graph(source: NetSource, phase: int | None = None) -> NetGraph:
+def net_graph(source: NetSource, phase: int | None = None, built: Built | None = None) -> NetGraph:
     """The graph of a net in today's form.
 
     phase: whose layers are drawn, TRAIN or TEST of caffe_pb2; None for all. Levels and stages play no part.
+    built: what else is known of the net. Then no shapes are written at the arrows.
     Raises GraphError where there is nothing to draw, ParamError for a layer with rules of both kinds.
     """
     specs = layer_specs(source.param.layer, source.origins)
-    drawn = [spec.param for spec in specs if is_drawn(spec, phase)]
+    notes = built.notes if built else [""] * len(specs)
+    drawn = [(spec.param, note) for spec, note in zip(specs, notes, strict=True) if is_drawn(spec, phase)]
     if not drawn:
         what = "has no layers" if not specs else f"has no layer of phase {caffe_pb2.Phase.Name(phase)}"
         raise GraphError(f"{what}: there is nothing to draw; give the definition of a net", file=source.origin.file)
-    builder = _Builder(NetGraph(source.param.name, phase))
-    for layer in drawn:
-        builder.add(layer)
+    builder = _Builder(NetGraph(source.param.name, phase), built.shapes if built else None)
+    for layer, note in drawn:
+        builder.add(layer, note)
     return builder.finish()
 
 
@@ -91,24 +109,25 @@ def is_drawn(spec: LayerSpec, phase: int | None) -> bool:
 class _Builder:
     """Adds layer after layer. blobs: what a name means now, as the index of its octagon."""
 
-    def __init__(self, graph: NetGraph) -> None:
-        self.graph = graph
+    def __init__(self, graph: NetGraph, shapes: Mapping[str, tuple[int, ...]] | None) -> None:
+        self.graph, self.shapes = graph, shapes
         self.blobs: dict[str, int] = {}
         self.labels: dict[tuple[int, int], str] = {}
 
-    def add(self, layer: Any) -> None:
-        if is_in_place(layer) and self._join(layer):
+    def add(self, layer: Any, note: str) -> None:
+        if is_in_place(layer) and self._join(layer, note):
             return
-        card = self._node(Card([layer], is_in_place(layer)))
+        card = self._node(Card([layer], [note], is_in_place(layer)))
         for name in dict.fromkeys(layer.bottom):
             if name not in self.blobs:
-                self.blobs[name] = self._node(Blob(name))
+                self.blobs[name] = self._node(self._new_blob(name))
             self._blob(name).readers.append(card)
         for index, name in enumerate(layer.top):
             blob = self._made(name, card)
-            self.labels.setdefault((card, blob), labels.edge_label(layer, index))
+            if self.shapes is None:
+                self.labels.setdefault((card, blob), labels.edge_label(layer, index))
 
-    def _join(self, layer: Any) -> bool:
+    def _join(self, layer: Any, note: str) -> bool:
         """Put a layer that works in place between its blob's makers and the blob. Not where others read it before."""
         name = layer.bottom[0]
         if name not in self.blobs or not self._blob(name).makers or self._blob(name).readers:
@@ -117,8 +136,9 @@ class _Builder:
         only = self._card(blob.makers[0])
         if len(blob.makers) == 1 and len(only.layers[0].top) == 1:
             only.layers.append(layer)
+            only.notes.append(note)
             return True
-        card = self._node(Card([layer], in_place=True))
+        card = self._node(Card([layer], [note], in_place=True))
         for maker in blob.makers:
             label = self.labels.pop((maker, self.blobs[name]), "")
             self.graph.edges.append(Edge(maker, card, label))
@@ -135,8 +155,13 @@ class _Builder:
                 if card not in blob.makers:
                     blob.makers.append(card)
                 return self.blobs[name]
-        self.blobs[name] = self._node(Blob(name, [card]))
+        blob = self._new_blob(name)
+        blob.makers.append(card)
+        self.blobs[name] = self._node(blob)
         return self.blobs[name]
+
+    def _new_blob(self, name: str) -> Blob:
+        return Blob(name, self.shapes.get(name) if self.shapes else None)
 
     def finish(self) -> NetGraph:
         graph = self.graph

@@ -23,11 +23,21 @@ COMPRESSION = 3  # of 9: a drawing is small anyway, and this is three times as f
 BOW_STEPS = 24  # straight pieces of a bow
 
 
-def to_png(scene: Scene) -> bytes:
-    """The file's contents; the same for the same scene, Pillow and fonts."""
+def to_png(scene: Scene, many_pixels: int = MANY_PIXELS) -> bytes:
+    """The file's contents; the same for the same scene, Pillow and fonts. many_pixels: as of `painted`."""
+    file = io.BytesIO()
+    painted(scene, many_pixels).save(file, "PNG", compress_level=COMPRESSION)
+    return file.getvalue()
+
+
+def painted(scene: Scene, many_pixels: int = MANY_PIXELS) -> Any:
+    """The scene as an RGB image of Pillow.
+
+    many_pixels: what would have more is drawn smaller, but not below a pixel of the file for one of the scene.
+    """
     from PIL import Image
 
-    scale = _scale(scene)
+    scale = _scale(scene, many_pixels)
     width, height = (max(1, round(side * scale)) for side in (scene.width, scene.height))
     picture = Image.new("RGB", (width, height), style.GROUND)
     shapes = [(shape, _bounds(shape)) for shape in scene.shapes()]
@@ -38,14 +48,12 @@ def to_png(scene: Scene) -> bytes:
             inside = [shape for shape, bounds in shapes if _meet(bounds, box)]
             if inside:
                 picture.paste(_tile(inside, box, size), (left, top))
-    file = io.BytesIO()
-    picture.save(file, "PNG", compress_level=COMPRESSION)
-    return file.getvalue()
+    return picture
 
 
-def _scale(scene: Scene) -> float:
+def _scale(scene: Scene, many_pixels: int) -> float:
     area = scene.width * scene.height
-    wanted = max(1.0, min(SCALE, math.sqrt(MANY_PIXELS / area)))
+    wanted = max(1.0, min(SCALE, math.sqrt(many_pixels / area)))
     return min(wanted, math.sqrt(MOST_PIXELS / area), LONGEST_SIDE / max(scene.width, scene.height))
 
 

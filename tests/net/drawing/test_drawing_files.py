@@ -256,7 +256,7 @@ def test_a_pillow_whose_font_has_one_size(monkeypatch):
 
 def test_formats_and_directions_that_there_are_not():
     source = read_net(LENET)
-    with pytest.raises(ParamError, match="'pdf' is no format that can be drawn; take svg or png"):
-        draw_net(source, "pdf")
+    with pytest.raises(ParamError, match="'tga' is no format that can be drawn; take one of svg, png, pdf, jpg, jpeg"):
+        draw_net(source, "tga")
     with pytest.raises(ParamError, match="rankdir is 'UP', must be one of LR, TB, RL, BT: left to right"):
         draw_net(source, "svg", "UP")
