@@ -6,7 +6,10 @@ from typing import Any
 
 
 class Parameters:
-    """pycaffe's view of a SolverParameter. Only base_lr may be set: the rate changes from the next update on."""
+    """pycaffe's view of a SolverParameter. Only base_lr may be set: the rate changes from the next update on.
+
+    base_lr, max_iter, display (iterations between lines in the log), layer_wise_reduce: as the solver file says.
+    """
 
     __slots__ = ("_param",)
 
