@@ -71,7 +71,7 @@ def split(argv: list[str]) -> tuple[str, list[str]]:
     if argv[0].lstrip("-") == "version":
         print(f"minicaffe version {__version__}")
         raise SystemExit(0)
-    at = next((i for i, word in enumerate(argv) if word in COMMANDS), None)
+    at = next((i for i, word in enumerate(argv) if word in EVERY_COMMAND), None)
     if at is not None:
         return argv[at], argv[:at] + argv[at + 1 :]
     # There is none; but a flag that nobody knows is told first.
