@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
 from minicaffe.blob import Blob, HostBlob
+from minicaffe.blob_picture import png_of, stacked
 from minicaffe.errors import MinicaffeError
 
 
 class BlobVec(Sequence[HostBlob]):
-    """`net.params["ip1"]`, and `self.blobs` in a Python layer: indexed, counted and walked through like a list.
+    """`net.params["ip1"]`, and any layer's `blobs`: indexed, counted and walked through like a list.
 
     blobs: the layer's own list of Blobs, of which this is a view.  new_blob: makes one of a shape for that layer.
     Raises IndexError for an index that is not there.
@@ -36,12 +37,12 @@ class BlobVec(Sequence[HostBlob]):
         except IndexError:
             raise IndexError(f"Index out of range: {index}, of {len(self)} blobs") from None
 
-    def add_blob(self, *shape: int, **kwargs: Any) -> None:
-        """Append a blob of zeros, one integer per axis; none makes a scalar."""
+    def add_blob(self, *dims: int, **kwargs: Any) -> None:
+        """Append a new blob of zeros, add_blob(2, 3): one integer per axis; none makes a scalar."""
         if kwargs:
             raise MinicaffeError("BlobVec.add_blob takes no kwargs: pass the sizes as integers, add_blob(2, 3)")
         blob = HostBlob(self._new_blob(()))
-        blob.reshape(*shape)
+        blob.reshape(*dims)
         self.append(blob)
 
     def append(self, blob: HostBlob) -> None:
@@ -51,8 +52,13 @@ class BlobVec(Sequence[HostBlob]):
         self._blobs.append(blob._blob)
 
     def extend(self, blobs: Iterable[HostBlob]) -> None:
+        """Append several."""
         for blob in blobs:
             self.append(blob)
+
+    def _repr_png_(self) -> bytes | None:
+        """The pictures of the blobs, below each other."""
+        return png_of(stacked([blob.picture() for blob in self])) if self._blobs else None
 
     def __repr__(self) -> str:
         return f"<BlobVec of {', '.join(map(repr, self)) or 'no blobs'}>"

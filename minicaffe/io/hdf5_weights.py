@@ -8,6 +8,7 @@ As net.cpp, ToHDF5, and hdf5.cpp.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import numpy as np
 from minicaffe.errors import FormatError
 from minicaffe.io.hashing import Written
 from minicaffe.io.hdf5 import opened_hdf5
-from minicaffe.io.hdf5_tree import array_in, group_in, names_in
+from minicaffe.io.hdf5_tree import array_in, dataset_in, group_in, names_in
 from minicaffe.io.hdf5_write import write_hdf5
 from minicaffe.io.wire import Wire
 from minicaffe.io.wire_file import found_instead, is_hdf5, read_file
@@ -35,11 +36,13 @@ class HDF5Layer:
     """A layer as a file holds it.
 
     names: of all that is in its group.  blobs: those of the names 0, 1, ..., if the layer was wanted.
+    shapes: of the datasets in its group, if it was not wanted; none where it is no group of datasets.
     """
 
     name: str
     names: list[str]
     blobs: dict[int, np.ndarray] = field(default_factory=dict)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
 
 
 def read_hdf5_weights(path: Path, wanted: Container[str]) -> list[HDF5Layer]:
@@ -60,7 +63,7 @@ def read_hdf5_weights(path: Path, wanted: Container[str]) -> list[HDF5Layer]:
 
 def _layer(data: Any, name: str, wanted: bool) -> HDF5Layer:
     if not wanted:
-        return HDF5Layer(name, [])
+        return HDF5Layer(name, [], shapes=_unread_shapes(data, name))
     group = group_in(data, name)
     layer = HDF5Layer(name, names_in(group))
     # No more than there are: the names could be those of anything.
@@ -68,6 +71,14 @@ def _layer(data: Any, name: str, wanted: bool) -> HDF5Layer:
         if str(i) in layer.names:
             layer.blobs[i] = array_in(group, str(i))
     return layer
+
+
+def _unread_shapes(data: Any, name: str) -> list[tuple[int, ...]]:
+    # It may be anything, and damaged: nobody asked for it.
+    with contextlib.suppress(FormatError, OSError, RuntimeError, ValueError, KeyError):
+        group = group_in(data, name)
+        return [dataset_in(group, one).shape or () for one in names_in(group)]
+    return []
 
 
 def _found(path: Path) -> str:

@@ -19,8 +19,10 @@ from minicaffe.net import weights as weight_files, weights_hdf5
 from minicaffe.net.build import assemble, close_layers
 from minicaffe.net.debug import DebugInfo
 from minicaffe.net.graph import Graph
+from minicaffe.net.older_form import understands_older_form
 from minicaffe.net.scripting import Scripting
 from minicaffe.net.spec import layer_specs
+from minicaffe.net.weights_table import WeightsTable
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.upgrade import NetSource, read_net
 
@@ -35,9 +37,9 @@ class Net(Scripting):
         scores = net.forward()["prob"]                  # a view of the blob, (N, 10)
 
     network_file: a prototxt (any format Caffe ever had).  phase: TRAIN (0) or TEST (1).
-    level, stages: the NetState that include and exclude rules are held against. The file's own phase and level
-    do not count, its stages do.
-    weights: a .caffemodel, or HDF5 weights, to copy parameters from.
+    level, stages: the NetState that include and exclude rules are held against, an integer and a list of names. The
+    file's own phase and level do not count, its stages do.
+    weights: a .caffemodel, or HDF5 weights, to copy parameters from (copy_from).
     dtype: "float32", or "float64" for gradient checks.
     memory_order: "auto", "c" or "batch_innermost" (backend/layout.py).
     pycaffe's older form is understood, too: Net(network_file, weights_file, phase).
@@ -49,22 +51,25 @@ class Net(Scripting):
     Raises MinicaffeError kinds with file, line, layer and field; FileError for a missing file.
     """
 
+    @understands_older_form
     def __init__(
         self,
         network_file: Path,
         phase: int,
-        level: int | None = None,
+        level: int = 0,
         stages: Sequence[str] | None = None,
         weights: Path | None = None,
         *,
         dtype: Any = np.float32,
         memory_order: str = "auto",
     ) -> None:
-        if isinstance(phase, str | os.PathLike):
-            phase, level, weights = older_arguments(network_file, phase, level)
-        state = caffe_pb2.NetState(phase=checked_phase(phase), level=level or 0)
+        state = caffe_pb2.NetState(phase=checked_phase(phase), level=checked_level(level))
+        wanted = checked_stages(stages)
         source = read_net(network_file)
-        state.stage.extend([*source.param.state.stage, *checked_stages(stages)])
+        if weights is not None:
+            # Before the net takes its time and memory.
+            weight_files.check_file(weights)
+        state.stage.extend([*source.param.state.stage, *wanted])
         self._build(source, state, dtype, memory_order, None)
         if weights is not None:
             try:
@@ -107,7 +112,6 @@ class Net(Scripting):
         # A net that is dropped stops the threads of its data layers, closed or not.
         self._closer = weakref.finalize(self, close_layers, graph.layers)
         self.layer_names = [layer.name for layer in graph.layers]
-        self.inputs, self.outputs = graph.inputs, graph.outputs
         self.output_blobs: list[Blob] = graph.output_blobs
         parameters = graph.parameters.learnable
         self.learnable_params: list[Blob] = [parameter.blob for parameter in parameters]
@@ -204,16 +208,28 @@ class Net(Scripting):
         with self.backend.at_work():
             self.param_diffs.fill(0)
 
-    def copy_from(self, path: Path) -> None:
-        """Copy the parameters of equally named layers from a file, binary or HDF5 (net/weights.py)."""
-        weight_files.copy_from(self, path)
+    def copy_from(self, path: Path, mismatched: str = "error") -> WeightsTable:
+        """Copy the parameters of equally named layers from a file, binary or HDF5.
 
-    def load_hdf5(self, path: Path) -> None:
-        """Copy the parameters of equally named layers from an HDF5 file (net/weights_hdf5.py)."""
-        weights_hdf5.load_hdf5(self, path)
+            print(net.copy_from("bvlc_reference_caffenet.caffemodel", mismatched="skip"))
+
+        mismatched: what to do where a layer's parameters are others than the file's, in shape or number: "error", or
+        "skip" to leave such layers as they are, as in fine-tuning.
+        Returns a table of the layers: copied, skipped, mismatched, unused (net/weights_table.py). It is logged, too.
+        Raises ShapeError where parameters do not fit, with the table as its `table`, and FileError or FormatError for
+        a file that cannot be read; nothing was copied then.
+        """
+        return weight_files.copy_from(self, path, mismatched)
+
+    def load_hdf5(self, path: Path, mismatched: str = "error") -> WeightsTable:
+        """Copy the parameters of equally named layers from an HDF5 file, as copy_from does (net/weights_hdf5.py)."""
+        return weights_hdf5.load_hdf5(self, path, mismatched)
 
     def share_trained_layers_with(self, other: Net) -> None:
-        """Use other's parameter memory in equally named layers (data, not diff)."""
+        """Use other's parameter memory in equally named layers: data, not diff.
+
+        Raises ShapeError where parameters do not fit, DeviceError for a net on another device; nothing is shared then.
+        """
         weight_files.share_trained_layers_with(self, other)
         self._memory.release()
 
@@ -279,16 +295,6 @@ class Net(Scripting):
         self.close()
 
 
-def older_arguments(network_file: Path, weights: Path, phase: int | None) -> tuple[int, int, Path]:
-    """(phase, level, weights) of Net(network_file, weights_file, phase)."""
-    if phase is None:
-        raise TypeError(f"Net('{network_file}', '{weights}') needs a phase: Net('{network_file}', TEST, weights=...)")
-    log.warning("DEPRECATION WARNING - deprecated use of Python interface")
-    instead = f"Net('{network_file}', {phase}, weights='{weights}')"
-    log.warning(f'Use this instead (with the named "weights" parameter): {instead}')
-    return phase, 0, weights
-
-
 def checked_phase(phase: Any) -> int:
     if not isinstance(phase, int | np.integer):
         raise TypeError(f"phase must be TRAIN (0) or TEST (1), not {phase!r}")
@@ -297,10 +303,19 @@ def checked_phase(phase: Any) -> int:
     return int(phase)
 
 
-def checked_stages(stages: Sequence[str] | None) -> Sequence[str]:
+def checked_level(level: Any) -> int:
+    if not isinstance(level, int | np.integer):
+        raise TypeError(f"level must be an integer, not {level!r}")
+    return int(level)
+
+
+def checked_stages(stages: Sequence[str] | None) -> list[str]:
     if isinstance(stages, str):
         raise TypeError(f"stages must be a list of names, [{stages!r}], not a name alone")
-    return stages or ()
+    for stage in stages or ():
+        if not isinstance(stage, str):
+            raise TypeError(f"stages must be a list of names, and {stage!r} is none")
+    return list(stages or ())
 
 
 def checked_dtype(dtype: Any) -> np.dtype:

@@ -18,8 +18,6 @@ class PrivateNames:
     graph: Graph
     _blobs: list[HostBlob]
     layer_names: list[str]
-    inputs: list[str]
-    outputs: list[str]
 
     @property
     def _layer_names(self) -> list[str]:
@@ -31,24 +29,28 @@ class PrivateNames:
 
     @property
     def _inputs(self) -> list[int]:
-        return self.graph.ids(self.inputs)
+        return self.graph.ids(self.graph.inputs)
 
     @property
     def _outputs(self) -> list[int]:
-        return self.graph.ids(self.outputs)
+        return self.graph.ids(self.graph.outputs)
 
     @property
     def _blob_loss_weights(self) -> list[float]:
         return self.graph.loss_weights
 
-    def _top_ids(self, layer: int) -> list[int]:
-        return self.graph.top_ids[layer]
+    def _top_ids(self, i: int) -> list[int]:
+        """The blobs that layer i writes."""
+        return self.graph.top_ids[i]
 
-    def _bottom_ids(self, layer: int) -> list[int]:
-        return self.graph.bottom_ids[layer]
+    def _bottom_ids(self, i: int) -> list[int]:
+        """The blobs that layer i reads."""
+        return self.graph.bottom_ids[i]
 
     def _forward(self: Any, start: int, end: int) -> float:
+        """Run layers start to end, both included, and return their loss."""
         return float(self.run_forward(start, end))
 
     def _backward(self: Any, start: int, end: int) -> None:
+        """Run layers start down to end, both included, backward."""
         self.run_backward(start, end)

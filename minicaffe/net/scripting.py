@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,80 +12,129 @@ from minicaffe.blob import HostBlob
 from minicaffe.blob_vec import BlobVec
 from minicaffe.errors import MinicaffeError
 from minicaffe.layers.memory_data import MemoryDataLayer
-from minicaffe.layers.python import PythonLayer
+from minicaffe.layers.user_layer import Layer
 from minicaffe.net import batches
+from minicaffe.net.host_layer import as_scripts_see
+from minicaffe.net.notebook import Shown
 from minicaffe.net.private_names import PrivateNames
 
 Hook = Callable[[int], Any]
+Value = TypeVar("Value")
 Arrays = dict[str, np.ndarray]
 EVENTS = ("before_forward", "after_forward", "before_backward", "after_backward")
 
 
-class Scripting(PrivateNames):
+class Scripting(PrivateNames, Shown):
     """Dicts by name, and passes that take and give NumPy arrays.
 
-    Where several layers, or blobs, have one name, it stands for the last of them, as in pycaffe.
-
-    blobs: name -> HostBlob, in the order of creation.  params: layer name -> BlobVec, of layers that have any.
-    layers: in net order; of a Python layer, the user's own object.  layer_dict: the same by name.
-    top_names, bottom_names: layer name -> names of the blobs it writes, reads.
-    blob_loss_weights: blob name -> what it counts in the loss, 0 for most.
+    The dicts are made once. Where several layers, or blobs, have one name, it stands for the last of them, as in
+    pycaffe.
     """
 
     def _offer_to_scripts(self) -> None:
         graph, names = self.graph, self.layer_names
         self._blobs: list[HostBlob] = [HostBlob(blob) for blob in graph.blobs]
-        self.blobs: OrderedDict[str, HostBlob] = OrderedDict(zip(graph.blob_names, self._blobs, strict=True))
-        self.params: OrderedDict[str, BlobVec] = OrderedDict(
-            (layer.name, BlobVec(layer.blobs, layer.new_blob)) for layer in graph.layers if layer.blobs
-        )
-        self.layers: list[Any] = [layer.user if isinstance(layer, PythonLayer) else layer for layer in graph.layers]
-        self.layer_dict: OrderedDict[str, Any] = OrderedDict(zip(names, self.layers, strict=True))
-        self.top_names: OrderedDict[str, list[str]] = OrderedDict(
-            zip(names, map(graph.names, graph.top_ids), strict=True)
-        )
-        self.bottom_names: OrderedDict[str, list[str]] = OrderedDict(
-            zip(names, map(graph.names, graph.bottom_ids), strict=True)
-        )
-        self.blob_loss_weights: OrderedDict[str, float] = OrderedDict(
-            zip(graph.blob_names, graph.loss_weights, strict=True)
-        )
+        self._layers: list[Layer] = [as_scripts_see(layer) for layer in graph.layers]
+        blob_vecs = [layer.blobs for layer in self._layers]
+        self._blob_dict = by_name(graph.blob_names, self._blobs)
+        self._loss_weight_dict = by_name(graph.blob_names, graph.loss_weights)
+        self._layer_dict = by_name(names, self._layers)
+        self._param_dict = OrderedDict((name, vec) for name, vec in zip(names, blob_vecs, strict=True) if vec)
+        self._top_names = by_name(names, [graph.names(ids) for ids in graph.top_ids])
+        self._bottom_names = by_name(names, [graph.names(ids) for ids in graph.bottom_ids])
+        self._input_list, self._output_list = list(graph.inputs), graph.outputs
         self._hooks: dict[str, list[Hook]] = {event: [] for event in EVENTS}
+
+    # --- what there is -------------------------------------------------------------------------
+
+    @property
+    def blobs(self) -> OrderedDict[str, HostBlob]:
+        """Blob name -> blob, in the order of their creation, those of Split layers included."""
+        return self._blob_dict
+
+    @property
+    def params(self) -> OrderedDict[str, BlobVec]:
+        """Layer name -> its parameters (weights, bias), of layers that have any."""
+        return self._param_dict
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All layers in net order, Split layers included: HostLayers, and of Python layers the user's own objects."""
+        return self._layers
+
+    @property
+    def layer_dict(self) -> OrderedDict[str, Layer]:
+        """Layer name -> layer."""
+        return self._layer_dict
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the blobs that Input layers make, in order."""
+        return self._input_list
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the blobs that no layer reads, sorted."""
+        return self._output_list
+
+    @property
+    def top_names(self) -> OrderedDict[str, list[str]]:
+        """Layer name -> names of the blobs that it writes."""
+        return self._top_names
+
+    @property
+    def bottom_names(self) -> OrderedDict[str, list[str]]:
+        """Layer name -> names of the blobs that it reads; those of a Split where several layers read one."""
+        return self._bottom_names
+
+    @property
+    def blob_loss_weights(self) -> OrderedDict[str, float]:
+        """Blob name -> what it counts in the loss, 0 for most."""
+        return self._loss_weight_dict
 
     # --- passes --------------------------------------------------------------------------------
 
     def forward(
-        self, blobs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **inputs: Any
+        self, blobs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **kwargs: Any
     ) -> Arrays:
-        """Run forward and return the outputs, {name: array}; the arrays are views of the blobs.
+        """Run forward and return the outputs, {name: array}.
 
-        inputs: arrays for the net's inputs, all of them or none, of the blob's batch size.
-        start, end: names of the first and last layer to run, both included; with end its tops are returned.
+            scores = net.forward(data=images)["prob"].copy()
+
         blobs: names of further blobs to return.
+        start, end: names of the first and last layer to run, both included; with end its tops are returned.
+        kwargs: arrays for the net's inputs, {name: array}: all of them or none, each of its blob's batch size and of
+        a shape that NumPy can assign to it. Without any, the inputs stay what they are.
+        The arrays returned are views of the blobs: the next pass changes them, so copy what you keep.
+        Raises KeyError or ValueError for a name that is not there, MinicaffeError for other inputs than the net's.
         """
         extra = self._known(blobs)
         first = 0 if start is None else self._layer_index(start)
         last = len(self.layer_names) - 1 if end is None else self._layer_index(end)
         found = self._named(self._outputs if end is None else self._top_ids(last))
-        self._fill(inputs, self.inputs, "data", "Input blob arguments do not match net inputs.", "Input")
+        self._fill(kwargs, self.inputs, "data", "Input blob arguments do not match net inputs.", "Input")
         self._forward(first, last)
         return {name: blob.data for name, blob in (found | extra).items()}
 
     def backward(
-        self, diffs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **top_diffs: Any
+        self, diffs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **kwargs: Any
     ) -> Arrays:
-        """Run backward and return the inputs' gradients, {name: array}; the arrays are views of the blobs.
+        """Run backward and return the inputs' gradients, {name: array}.
 
-        top_diffs: gradients for the net's outputs, all of them or none.
+        diffs: names of further blobs whose gradient to return.
         start, end: names of the layers to begin and end with (the last and the first by default); with end the
         gradients of its bottoms are returned.
-        diffs: names of further blobs whose gradient to return. Parameter gradients add up over calls.
+        kwargs: gradients of the net's outputs, {name: array}: all of them or none, each of its blob's batch size.
+        Without any they stay what they are; a loss has brought its own.
+        The arrays returned are views of the blobs, as in forward. Gradients of parameters add up over calls, until
+        clear_param_diffs(); gradients of blobs that nobody needs are not computed (see force_backward).
+        Raises as forward.
         """
         extra = self._known(diffs)
         first = len(self.layer_names) - 1 if start is None else self._layer_index(start)
         last = 0 if end is None else self._layer_index(end)
         found = self._named(self._inputs if end is None else self._bottom_ids(last))
-        self._fill(top_diffs, self.outputs, "diff", "Top diff arguments do not match net outputs.", "Diff")
+        self._fill(kwargs, self.outputs, "diff", "Top diff arguments do not match net outputs.", "Diff")
         self._backward(first, last)
         return {name: blob.diff for name, blob in (found | extra).items()}
 
@@ -125,19 +174,31 @@ class Scripting(PrivateNames):
             except ValueError as error:
                 raise ValueError(f"{side} '{name}' does not fit the blob of shape {values.shape}: {error}") from error
 
-    def forward_all(self, blobs: Iterable[str] | None = None, **inputs: Any) -> Arrays:
-        """As forward, for arrays of any length: run in batches, the last one padded with zeros (net/batches.py)."""
-        return batches.forward_all(self, list(blobs or ()), inputs)
+    def forward_all(self, blobs: Iterable[str] | None = None, **kwargs: Any) -> Arrays:
+        """As forward, for arrays of any length: run in batches, the last one padded with zeros (net/batches.py).
+
+        blobs: names of further blobs to return.  kwargs: the inputs, {name: array}, arrays of one length n.
+        Returns copies, {name: array of n items}.
+        Raises MinicaffeError without inputs, ShapeError for an output without a batch axis.
+        """
+        return batches.forward_all(self, list(blobs or ()), kwargs)
 
     def forward_backward_all(
-        self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **arrays: Any
+        self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **kwargs: Any
     ) -> tuple[Arrays, Arrays]:
-        """forward and backward for arrays of any length. arrays: inputs, gradients of outputs, or both."""
-        return batches.forward_backward_all(self, list(blobs or ()), list(diffs or ()), arrays)
+        """forward and backward for arrays of any length, batch by batch.
 
-    def _batch(self, arrays: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        blobs, diffs: names of further blobs whose values, whose gradients to return.
+        kwargs: inputs, gradients of outputs, or both, {name: array}, arrays of one length n; a side without any runs
+        on what its blobs hold.
+        Returns ({name: values}, {name: gradients}): what forward and backward give for all n items, copied.
+        Raises as forward_all.
+        """
+        return batches.forward_backward_all(self, list(blobs or ()), list(diffs or ()), kwargs)
+
+    def _batch(self, blobs: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The batches of forward_all, one after the other."""
-        return batches.cut(arrays, batches.batch_size(self))
+        return batches.cut(blobs, batches.batch_size(self))
 
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Let the net read these arrays, batch by batch, over and over: its first layer must be a MemoryDataLayer.
@@ -160,18 +221,27 @@ class Scripting(PrivateNames):
 
     # --- hooks ---------------------------------------------------------------------------------
 
-    def before_forward(self, hook: Hook) -> None:
-        """Call hook(layer index) before each layer's forward."""
-        self._hooks["before_forward"].append(hook)
+    def before_forward(self, f: Hook) -> None:
+        """Call f(layer index) before each layer's forward. Hooks add up; what one raises, the pass raises."""
+        self._add_hook("before_forward", f)
 
-    def after_forward(self, hook: Hook) -> None:
-        """Call hook(layer index) after each layer's forward."""
-        self._hooks["after_forward"].append(hook)
+    def after_forward(self, f: Hook) -> None:
+        """Call f(layer index) after each layer's forward."""
+        self._add_hook("after_forward", f)
 
-    def before_backward(self, hook: Hook) -> None:
-        """Call hook(layer index) before each layer's turn in backward, whether it needs it or not."""
-        self._hooks["before_backward"].append(hook)
+    def before_backward(self, f: Hook) -> None:
+        """Call f(layer index) before each layer's turn in backward, whether it needs it or not."""
+        self._add_hook("before_backward", f)
 
-    def after_backward(self, hook: Hook) -> None:
-        """Call hook(layer index) after each layer's turn in backward, whether it needed it or not."""
-        self._hooks["after_backward"].append(hook)
+    def after_backward(self, f: Hook) -> None:
+        """Call f(layer index) after each layer's turn in backward, whether it needed it or not."""
+        self._add_hook("after_backward", f)
+
+    def _add_hook(self, event: str, f: Hook) -> None:
+        if not callable(f):
+            raise TypeError(f"{event} takes a function of the layer's index, not {f!r}")
+        self._hooks[event].append(f)
+
+
+def by_name(names: Iterable[str], values: Iterable[Value]) -> OrderedDict[str, Value]:
+    return OrderedDict(zip(names, values, strict=True))

@@ -3,64 +3,80 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from minicaffe import log
 from minicaffe.blob import DATA, DIFF, Blob, shape_text
-from minicaffe.errors import DeviceError, ShapeError
+from minicaffe.errors import DeviceError, FileError, reason_of
 from minicaffe.io.blobproto import StoredBlob
 from minicaffe.io.caffemodel import read_caffemodel
 from minicaffe.io.caffemodel_write import Written, write_caffemodel
 from minicaffe.io.wire_file import is_hdf5
 from minicaffe.layers.base import Layer
 from minicaffe.net.weights_hdf5 import load_hdf5
+from minicaffe.net.weights_match import ERROR, Matching, Pairs, check_choice
+from minicaffe.net.weights_table import WeightsTable
 from minicaffe.proto import caffe_pb2
 
 if TYPE_CHECKING:
     from minicaffe.net.net import Net
 
+Path = str | os.PathLike[str]
 
-def copy_from(net: Net, path: str | os.PathLike[str]) -> None:
+
+def copy_from(net: Net, path: Path, mismatched: str = ERROR) -> WeightsTable:
     """Copy the blobs of every layer of a file into the first layer of that name; others are logged.
 
     A file whose content is HDF5, whatever its name, is read as load_hdf5 does.
+    mismatched: what to do where a layer's blobs are others than the file's, in shape or number: "error", or "skip" to
+    leave such layers as they are.
 
-    Nothing is copied unless everything fits: ShapeError for another number of blobs or another shape,
+    Nothing is copied where an error is raised: WeightsMismatchError (a ShapeError) for blobs that do not fit,
     FormatError or FileError for a file that cannot be read.
     """
-    name = os.fspath(path)
+    check_choice(mismatched)
     if is_hdf5(path):
-        return load_hdf5(net, path)
-    found = pairs(net, read_caffemodel(path), "copy", name)
-    if not found and any(layer.blobs for layer in net.graph.layers):
-        log.warning(f"{name}: none of its layers has the name of a layer of this net; nothing was copied")
-    for blob, stored in found:
+        return load_hdf5(net, path, mismatched)
+    where = os.fspath(path)
+    matching = Matching(first_of_name(net), where, lambda layer, source: fit(layer, source, "copy", where))
+    for source in read_caffemodel(path):
+        matching.add(source, [blob.shape for blob in source.blobs])
+    table = matching.finish(net, mismatched)
+    for blob, stored in matching.pairs:
         # Old shapes have more axes, and any file may be in double precision.
         blob.load(DATA, stored.data.reshape(blob.shape))
         if stored.diff is not None:
             blob.load(DIFF, stored.diff.reshape(blob.shape))
+    return table
 
 
-def pairs(net: Net, sources: Iterable[Any], verb: str, where: str) -> list[tuple[Blob, Any]]:
-    """(a layer's blob, the source's blob) for all layers that both have, once all of them fit.
+def first_of_name(net: Net) -> dict[str, Layer]:
+    """The layers by name; where several bear one, it stands for the first."""
+    return {layer.name: layer for layer in reversed(net.graph.layers)}
 
-    sources: objects with a name and blobs: layers of a file, or of another net.
+
+def fit(layer: Layer, source: Any, verb: str, where: str) -> Pairs | str:
+    """(a layer's blob, the source's blob) for all of them, or in Caffe's words what does not fit.
+
+    source: with blobs: a layer of a file, or of another net.
     """
-    # The first layer of a name, where several bear it.
-    by_name = {layer.name: layer for layer in reversed(net.graph.layers)}
-    found: list[tuple[Blob, Any]] = []
-    for source in sources:
-        layer = by_name.get(source.name)
-        if layer is None:
-            log.info(f"Ignoring source layer {source.name}")
-            continue
-        check_number(layer, len(source.blobs), where)
-        for index, (blob, other) in enumerate(zip(layer.blobs, source.blobs, strict=True)):
-            if not (other.matches(blob.shape) if isinstance(other, StoredBlob) else other.shape == blob.shape):
-                raise mismatch(layer, index, verb, other.shape, blob.shape, where)
-            found.append((blob, other))
-    return found
+    if len(source.blobs) != len(layer.blobs):
+        text = f"Incompatible number of blobs for layer {layer.name}: {where} has {len(source.blobs)}, the net"
+        return f"{text} {len(layer.blobs)}"
+    for index, (blob, other) in enumerate(zip(layer.blobs, source.blobs, strict=True)):
+        if not (other.matches(blob.shape) if isinstance(other, StoredBlob) else other.shape == blob.shape):
+            text = f"Cannot {verb} param {index} weights from layer '{layer.name}'; shape mismatch. Source param shape"
+            return f"{text} is {shape_text(other.shape)} (in {where}); target param shape is {shape_text(blob.shape)}"
+    return list(zip(layer.blobs, source.blobs, strict=True))
+
+
+def check_file(path: Path) -> None:
+    """Raises FileError, in the words of pycaffe, for a file that cannot be read."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        fault = FileError(f"Could not open file {os.fspath(path)}: {reason_of(error)}; check the path")
+        fault.file = os.fspath(path)
+        raise fault from error
 
 
 def share_trained_layers_with(net: Net, other: Net) -> None:
@@ -71,11 +87,16 @@ def share_trained_layers_with(net: Net, other: Net) -> None:
     if (net.backend, net.dtype) != (other.backend, other.dtype):
         ours, theirs = (f"{n.dtype} on {n.backend.name}" for n in (net, other))
         raise DeviceError(f"nets share memory on one device, in one precision: one is {ours}, the other {theirs}")
-    for blob, shared in pairs(net, other.graph.layers, "share", "the other net"):
+    where = "the other net"
+    matching = Matching(first_of_name(net), where, lambda layer, source: fit(layer, source, "share", where))
+    for source in other.graph.layers:
+        matching.add(source, [blob.shape for blob in source.blobs])
+    matching.check("To learn this layer's parameters from scratch rather than share them, rename the layer")
+    for blob, shared in matching.pairs:
         blob.share_data(shared)
 
 
-def save(net: Net, path: str | os.PathLike[str], *, write_diff: bool = False, hashed: bool = True) -> Written:
+def save(net: Net, path: Path, *, write_diff: bool = False, hashed: bool = True) -> Written:
     """Write the net with its weights, all or nothing. Returns the file's size and, if it is wanted, SHA-256."""
     param = caffe_pb2.NetParameter(name=net.name)
     param.layer.extend(layer.layer_param for layer in net.graph.layers)
@@ -86,18 +107,3 @@ def save(net: Net, path: str | os.PathLike[str], *, write_diff: bool = False, ha
 def values(blob: Blob, write_diff: bool) -> Any:
     data = blob.host_array(DATA)
     return (data, blob.host_array(DIFF)) if write_diff else data
-
-
-def check_number(layer: Layer, stored: int, source: str) -> None:
-    if stored != len(layer.blobs):
-        text = f"Incompatible number of blobs for layer {layer.name}: {source} has {stored}, the net {len(layer.blobs)}"
-        raise layer.error(ShapeError, text)
-
-
-def mismatch(layer: Layer, index: int, verb: str, stored: Any, shape: Any, source: str) -> ShapeError:
-    text = (
-        f"Cannot {verb} param {index} weights from layer '{layer.name}'; shape mismatch. "
-        f"Source param shape is {shape_text(stored)} (in {source}); target param shape is {shape_text(shape)}. "
-        f"To learn this layer's parameters from scratch rather than {verb} them, rename the layer"
-    )
-    return layer.error(ShapeError, text)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from minicaffe import log
-from minicaffe.blob import DATA, DIFF, Blob, shape_text
-from minicaffe.errors import ParamError, ShapeError
+from minicaffe.blob import DATA, DIFF, shape_text
+from minicaffe.errors import ParamError
 from minicaffe.io.hashing import Written
 from minicaffe.io.hdf5_weights import HDF5Layer, read_hdf5_weights, write_hdf5_weights
 from minicaffe.layers.base import Layer
+from minicaffe.net.weights_match import ERROR, Matching, Pairs, check_choice
+from minicaffe.net.weights_table import WeightsTable
 
 if TYPE_CHECKING:
     from minicaffe.net.net import Net
@@ -20,27 +19,27 @@ if TYPE_CHECKING:
 Path = str | os.PathLike[str]
 
 
-def load_hdf5(net: Net, path: Path) -> None:
+def load_hdf5(net: Net, path: Path, mismatched: str = ERROR) -> WeightsTable:
     """Copy the datasets of every layer group into the last layer of that name; others are logged.
 
     A blob that is shared in this net, and not its owner's, may be missing in the file. Gradients are not loaded.
-    Nothing is copied unless everything fits: ShapeError for another number of blobs or another shape,
+    mismatched: what to do where a layer's blobs are others than the file's, in shape or number: "error", or "skip" to
+    leave such layers as they are.
+
+    Nothing is copied where an error is raised: WeightsMismatchError (a ShapeError) for blobs that do not fit,
     FormatError or FileError for a file that cannot be read.
     """
-    name = os.fspath(path)
+    check_choice(mismatched)
+    where, owned = os.fspath(path), _owned(net)
     # The last layer of a name, where several bear it: so Caffe does here, unlike for binary files.
     by_name = {layer.name: layer for layer in net.graph.layers}
-    owned = _owned(net)
-    found: list[tuple[Blob, np.ndarray]] = []
+    matching = Matching(by_name, where, lambda layer, source: _fit(layer, source, owned, where))
     for source in read_hdf5_weights(path, by_name):
-        if source.name in by_name:
-            found += _pairs(by_name[source.name], source, owned, name)
-        else:
-            log.info(f"Ignoring source layer {source.name}")
-    if not found and owned:
-        log.warning(f"{name}: none of its layers has the name of a layer of this net; nothing was copied")
-    for blob, values in found:
+        matching.add(source, source.shapes or [values.shape for values in source.blobs.values()])
+    table = matching.finish(net, mismatched)
+    for blob, values in matching.pairs:
         blob.load(DATA, values)
+    return table
 
 
 def save_hdf5(net: Net, path: Path, *, write_diff: bool = False, hashed: bool = True) -> Written:
@@ -62,26 +61,20 @@ def _owned(net: Net) -> set[int]:
     return {id(blob) for blob in net.learnable_params}
 
 
-def _pairs(layer: Layer, source: HDF5Layer, owned: set[int], where: str) -> list[tuple[Blob, np.ndarray]]:
+def _fit(layer: Layer, source: HDF5Layer, owned: set[int], where: str) -> Pairs | str:
+    """(a layer's blob, its values) for all that the file has, or in Caffe's words what does not fit."""
     text = f"Incompatible number of blobs for layer {layer.name}: {where} "
     if len(source.names) > len(layer.blobs):
-        raise layer.error(ShapeError, f"{text}has {len(source.names)}, the net {len(layer.blobs)}")
+        return f"{text}has {len(source.names)}, the net {len(layer.blobs)}"
     for index, blob in enumerate(layer.blobs):
         if index not in source.blobs and id(blob) in owned:
-            raise layer.error(ShapeError, f"{text}has no blob {index}, the net has {len(layer.blobs)} blobs")
+            return f"{text}has no blob {index}, the net has {len(layer.blobs)} blobs"
     for index, values in source.blobs.items():
         if values.shape != layer.blobs[index].shape:
-            raise _mismatch(layer, index, values.shape, where)
+            text = f"Cannot load blob from hdf5; shape mismatch. Source shape of blob {index} is"
+            target = shape_text(layer.blobs[index].shape)
+            return f"{text} {shape_text(values.shape)} (in {where}); target shape is {target}"
     return [(layer.blobs[index], values) for index, values in source.blobs.items()]
-
-
-def _mismatch(layer: Layer, index: int, stored: tuple[int, ...], where: str) -> ShapeError:
-    text = (
-        f"Cannot load blob from hdf5; shape mismatch. Source shape of blob {index} is {shape_text(stored)} "
-        f"(in {where}); target shape is {shape_text(layer.blobs[index].shape)}. "
-        "To learn this layer's parameters from scratch rather than copy them, rename the layer"
-    )
-    return layer.error(ShapeError, text)
 
 
 def _check_names(net: Net, path: str) -> None:

@@ -133,7 +133,7 @@ def test_a_layer_has_the_nets_phase_unless_it_says_another():
     text = inputs("x") + layer("a", "ReLU", "x", "y") + layer("b", "ReLU", "y", "z", "phase: TRAIN")
     net = make_net(text, TEST)
     assert [one.phase for one in net.layers] == [TEST, TEST, TRAIN]
-    assert [one.layer_param.phase for one in net.layers] == [TEST, TEST, TRAIN]
+    assert [one.layer_param.phase for one in net.graph.layers] == [TEST, TEST, TRAIN]
 
 
 def test_layers_of_one_name(rng):
@@ -210,7 +210,7 @@ def test_stored_blobs_are_the_first_values():
     stored = "blobs { shape { dim: 1 dim: 3 } data: [1, 2, 3] } blobs { num: 1 channels: 1 height: 1 width: 1 data: 9 }"
     net = make_net(inputs("x") + inner_product("ip", "x", "y", 1, stored))
     assert net.params["ip"][0].data.tolist() == [[1, 2, 3]] and net.params["ip"][1].data.tolist() == [9]
-    assert not net.layers[1].layer_param.blobs, "they are kept once"
+    assert not net.graph.layers[1].layer_param.blobs, "they are kept once"
 
 
 def test_a_fault_without_a_place_gets_the_layers(monkeypatch):

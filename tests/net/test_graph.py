@@ -156,7 +156,7 @@ def test_what_shares_memory_with_it_does_too():
     assert {name for name, order in found.items() if order != "C"} == {"y"}
     seen = []
     net = make_net(text)
-    net.layer_dict["u"].forward = lambda bottom, top: seen.append(bottom[0].data.flags.c_contiguous)
+    net.graph.layers[-1].forward = lambda bottom, top: seen.append(bottom[0].data.flags.c_contiguous)
     net.run_forward()
     assert seen == [True]
 

@@ -190,7 +190,7 @@ def test_memory_that_runs_out_in_a_pass_is_told_with_the_layer(monkeypatch):
     def fail(*_):
         raise MemoryError("Unable to allocate 7 GiB")
 
-    monkeypatch.setattr(net.layers[1], "forward", fail)
+    monkeypatch.setattr(net.graph.layers[1], "forward", fail)
     with pytest.raises(ShapeError) as caught:
         net.forward()
     text = str(caught.value)
@@ -207,7 +207,7 @@ def test_a_testing_nets_gradients_are_not_resident(rng):
     net = make_net(LARGE, TEST)
     set_blobs(net, rng)
     net.forward()
-    weight = net.layers[1].blobs[0]
+    weight = net.graph.layers[1].blobs[0]
     assert resident(weight.data) >= WEIGHT_BYTES
     # Its ends may share a huge page with a neighbour.
     assert resident(net._memory._diffs) <= 2 * HUGE_PAGE
@@ -225,7 +225,7 @@ def test_a_training_net_takes_them_when_it_runs_backward(rng):
     set_blobs(net, rng)
     net.forward()
     net.backward()
-    assert resident(net.layers[1].blobs[0].diff) >= WEIGHT_BYTES
+    assert resident(net.graph.layers[1].blobs[0].diff) >= WEIGHT_BYTES
 
 
 def test_gradients_lie_in_one_array_and_so_do_parameters(rng):
@@ -247,7 +247,7 @@ def test_a_net_on_a_gpu_takes_gradients_at_its_first_pass_backward(fake_gpu, rng
     set_blobs(net, rng)
     net.forward()
     assert net._memory._diffs is None
-    assert not net.layers[1].blobs[0].storage(DIFF).allocated
+    assert not net.graph.layers[1].blobs[0].storage(DIFF).allocated
     net.backward()
     assert net._memory._diffs is not None
     expected = net.params["ip"][0].diff
@@ -270,11 +270,11 @@ def test_what_a_script_wrote_into_a_gradient_comes_along_to_the_gpu(fake_gpu, rn
 
 def test_parameters_that_are_another_nets_take_no_memory(rng):
     ours, theirs = make_net(LARGE, TEST), make_net(LARGE)
-    before = ours.layers[1].blobs[0].storage(DATA)
+    before = ours.graph.layers[1].blobs[0].storage(DATA)
     assert ours.param_data.nbytes >= WEIGHT_BYTES
     ours.share_trained_layers_with(theirs)
     assert ours.param_data.nbytes == 0 and ours.param_data.dtype == np.float32
-    assert ours.layers[1].blobs[0].storage(DATA) is theirs.layers[1].blobs[0].storage(DATA) is not before
+    assert ours.graph.layers[1].blobs[0].storage(DATA) is theirs.graph.layers[1].blobs[0].storage(DATA) is not before
     ours.share_trained_layers_with(theirs)
     assert theirs.param_data.nbytes >= WEIGHT_BYTES
 

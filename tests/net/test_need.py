@@ -12,7 +12,7 @@ LOSS = "TestSumOfSquares"
 
 def needs(net):
     """Names of the layers that run backward, Splits left out."""
-    pairs = zip(net.layers, net.graph.need.layer, strict=True)
+    pairs = zip(net.graph.layers, net.graph.need.layer, strict=True)
     return {one.name for one, need in pairs if need and one.type != "Split"}
 
 
@@ -23,7 +23,7 @@ def bottom_needs(net, name):
 def ran(net):
     """Names of the layers whose backward is called in a pass."""
     called = []
-    for one in net.layers:
+    for one in net.graph.layers:
         one.run_backward = lambda *_, name=one.name: called.append(name)
     net.run_backward()
     return called
@@ -76,7 +76,7 @@ def test_a_rate_of_zero_is_no_need(rng):
         + layer("loss", LOSS, "a", "l", "loss_weight: 1")
     )  # fmt: skip
     net = make_net(text)
-    assert needs(net) == set() and net.layer_dict["ip"].param_propagate_down == [False, False]
+    assert needs(net) == set() and net.graph.layers[net.layer_names.index("ip")].param_propagate_down == [False, False]
 
 
 def test_one_rate_of_zero_leaves_that_gradient_alone(rng):
@@ -86,7 +86,7 @@ def test_one_rate_of_zero_leaves_that_gradient_alone(rng):
     net.forward()
     net.backward()
     weight, bias = net.params["ip"]
-    assert net.layer_dict["ip"].param_propagate_down == [False, True]
+    assert net.graph.layers[net.layer_names.index("ip")].param_propagate_down == [False, True]
     assert not weight.diff.any() and bias.diff.any()
 
 
@@ -191,7 +191,7 @@ def test_force_backward_asks_everything_of_everyone(rng):
     text = "force_backward: true " + inputs("x", "t") + inner_product("ip", "x", "a", 3, "param { lr_mult: 0 }")
     net = make_net(text + layer("p", "TestPower", "a", "b"))
     assert needs(net) == {"x", "t", "ip", "p"}
-    assert net.layer_dict["ip"].param_propagate_down == [True, True]
+    assert net.graph.layers[net.layer_names.index("ip")].param_propagate_down == [True, True]
     set_blobs(net, rng)
     net.forward()
     net.backward(b=np.ones((2, 3)), t=np.zeros((2, 3)))

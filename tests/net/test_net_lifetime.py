@@ -13,7 +13,7 @@ import pytest
 from net_kit import inner_product, inputs, layer, make_net
 from watch import wait_for
 
-from minicaffe.errors import FileError, GraphError
+from minicaffe.errors import FormatError, GraphError
 from minicaffe.io.database import create_database
 from minicaffe.layers import registry
 from minicaffe.layers.base import Layer
@@ -118,8 +118,9 @@ def test_so_does_one_that_cannot_be_filled(closed):
 
 def test_so_does_one_whose_weights_cannot_be_loaded(closed, tmp_path):
     (tmp_path / "net.prototxt").write_text(TWO)
-    with pytest.raises(FileError, match="Couldn't open"):
-        Net(tmp_path / "net.prototxt", 1, weights=tmp_path / "none")
+    (tmp_path / "damaged").write_bytes(b"\xff")
+    with pytest.raises(FormatError):
+        Net(tmp_path / "net.prototxt", 1, weights=tmp_path / "damaged")
     assert sorted(closed) == ["a", "b"]
 
 

@@ -72,7 +72,12 @@ def test_layers_are_found_by_name_whatever_their_order(saved, logged):
     logged()
     net.copy_from(path)
     assert same({"b": expected["b"]}, values(net)) and same({"new": before["new"]}, values(net))
-    assert logged() == ["Ignoring source layer a"]
+    assert logged() == [
+        "Ignoring source layer a",
+        f"{path}: copied 1 layer (10 values), skipped 1, unused 1",
+        "  skipped  new  4x4 + 4  20  not in the file, keeps its values",
+        "  unused   a    4x3 + 4  16  not in the net",
+    ]
 
 
 def test_weights_of_quite_another_net_are_told_of(saved, logged):
@@ -83,7 +88,9 @@ def test_weights_of_quite_another_net_are_told_of(saved, logged):
     net.copy_from(path)
     assert same(values(net), before)
     text = f"{path}: none of its layers has the name of a layer of this net; nothing was copied"
-    assert logged() == ["Ignoring source layer a", "Ignoring source layer b", text]
+    found = logged()
+    assert found[:2] == ["Ignoring source layer a", "Ignoring source layer b"] and found[-1] == text
+    assert found[2] == f"{path}: copied 0 layers (0 values), skipped 1, unused 2"
 
 
 def test_the_first_of_several_layers_of_one_name_is_filled(saved):
@@ -158,8 +165,8 @@ def test_on_a_gpu(fake_gpu, saved):
     path, _ = saved
     net = make_net(TWO, seed=6)
     net.copy_from(path)
-    assert net.layers[1].blobs[1].data.get().tolist() == [1, 2, 3, 4]
-    net.layers[1].blobs[1].data[...] = 9
+    assert net.graph.layers[1].blobs[1].data.get().tolist() == [1, 2, 3, 4]
+    net.graph.layers[1].blobs[1].data[...] = 9
     net.save(path)
     assert read_caffemodel(path)[1].blobs[1].data.tolist() == [9] * 4
 
@@ -176,7 +183,8 @@ def test_another_shape_is_refused_and_nothing_is_copied(saved):
         net.copy_from(path)
     text = str(caught.value)
     assert text.startswith("net.prototxt:4: layer \"a\" (InnerProduct): Cannot copy param 0 weights from layer 'a'")
-    assert SHAPES.format(path=path) in text and text.endswith("rename the layer")
+    assert SHAPES.format(path=path) in text
+    assert text.endswith('rename the layer, or leave out what does not fit: mismatched="skip"')
 
 
 def test_nothing_is_copied_unless_all_fits(saved):
@@ -326,7 +334,7 @@ def test_a_failed_save_leaves_the_old_file(saved, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(net.layers[1].blobs[0]), "host_array", fail)
+    monkeypatch.setattr(type(net.graph.layers[1].blobs[0]), "host_array", fail)
     with pytest.raises(KeyboardInterrupt):
         net.save(path)
     assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == [path.name]

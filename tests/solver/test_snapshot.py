@@ -90,10 +90,11 @@ def test_the_log_of_a_resumed_run(tmp_path, capsys):
     solver = make(tmp_path, f"{SETTINGS} max_iter: 3")
     messages(capsys)
     solver.solve(state)
-    assert messages(capsys)[:4] == [
+    assert messages(capsys)[:5] == [
         "Solving classifier",
         "Learning Rate Policy: multistep",
         f"Restoring previous solver status from {state}",
+        f"{tmp_path}/s_iter_3.caffemodel: copied 1 layer (18 values)",
         "SGDSolver: restoring history",
     ]
 
