@@ -1,8 +1,10 @@
 """minicaffe: Caffe 1.0 in Python, on NumPy and CuPy. `import minicaffe as caffe` offers pycaffe's names."""
 
-from minicaffe import _caffe as _caffe, layers, log
+from minicaffe import _caffe as _caffe, io, layers, log
 from minicaffe.backend import set_device, set_mode_cpu, set_mode_gpu
 from minicaffe.backend.random import set_random_seed
+from minicaffe.classifier import Classifier
+from minicaffe.detector import Detector
 from minicaffe.layers import layer_type_list
 from minicaffe.layers.base import TEST, TRAIN
 from minicaffe.layers.consent import register_python_layer
@@ -40,6 +42,8 @@ __all__ = [
     "AdaDeltaSolver",
     "AdaGradSolver",
     "AdamSolver",
+    "Classifier",
+    "Detector",
     "Layer",
     "NesterovSolver",
     "Net",
@@ -53,6 +57,7 @@ __all__ = [
     "has_nccl",
     "init_log",
     "install_as_caffe",
+    "io",
     "layer_type_list",
     "layers",
     "log",
