@@ -12,6 +12,7 @@ from minicaffe import backend as backends
 from minicaffe.backend import layout as layouts
 from minicaffe.backend.layout import Layout, Shape
 from minicaffe.backend.memory import Storage
+from minicaffe.blob_picture import Pictured
 from minicaffe.errors import MinicaffeError, ShapeError
 
 MAX_AXES = 32
@@ -182,58 +183,124 @@ class Blob:
         return self._storage[which]
 
 
-class HostBlob:
+class HostBlob(Pictured):
     """A blob as scripts see it: NumPy arrays that write through, Caffe's attributes, nothing to assign to.
 
-    data, diff: arrays of `shape`; on a GPU net they are host copies, and reading one fetches it.
-    num, channels, height, width: the first four sizes, 1 where there is no such axis.
+        net.blobs["data"].data[...] = images            # (N, C, H, W)
+        net.blobs["data"].reshape(1, 3, 224, 224)       # and the next pass has the other shapes
+
+    data, diff: arrays of `shape`, float32 unless the net is of another dtype; a new array object each time. In GPU mode
+    they are copies on the host: reading one fetches it, and what is written there reaches the GPU before the next pass.
+    shape: a tuple of integers.  count: their product.
+    num, channels, height, width: the first four sizes, 1 where there is no such axis; ShapeError with more than four.
+
+    Other libraries read and write `data` without a copy, the data of a net in GPU mode on the GPU:
+        np.asarray(blob)                                # on the host, always: __array_interface__
+        torch.from_dlpack(blob), cupy.from_dlpack(blob) # where the net computes: __dlpack__
+        cupy.asarray(blob), torch.as_tensor(blob)       # in GPU mode: __cuda_array_interface__
+    Arrays keep the memory they show. Reshaping a blob to more values than ever gives it other memory, and earlier
+    arrays then stand alone.
     """
 
-    __slots__ = ("_blob",)
+    __slots__ = ("_blob", "_lent")
 
     def __init__(self, blob: Blob) -> None:
         self._blob = blob
+        # By address, the memory that was lent as a bare address: whoever took it keeps only this object alive.
+        self._lent: dict[int, Any] = {}
 
     @property
     def data(self) -> np.ndarray:
+        """The values."""
         return self._blob.host_array(DATA)
 
     @property
     def diff(self) -> np.ndarray:
+        """The gradient with respect to `data`."""
         return self._blob.host_array(DIFF)
 
     @property
     def shape(self) -> Shape:
+        """The size of each axis; () for a scalar."""
         return self._blob.shape
 
     @property
     def count(self) -> int:
+        """How many values the blob holds."""
         return self._blob.count
 
     @property
     def num(self) -> int:
+        """The size of axis 0."""
         return self._blob.legacy_axis(0)
 
     @property
     def channels(self) -> int:
+        """The size of axis 1."""
         return self._blob.legacy_axis(1)
 
     @property
     def height(self) -> int:
+        """The size of axis 2."""
         return self._blob.legacy_axis(2)
 
     @property
     def width(self) -> int:
+        """The size of axis 3."""
         return self._blob.legacy_axis(3)
 
-    def reshape(self, *shape: int, **kwargs: Any) -> None:
-        """Take a new shape, one integer per axis; none makes a scalar."""
+    def reshape(self, *dims: int, **kwargs: Any) -> None:
+        """Take a new shape, reshape(2, 3, 4, 5): one integer per axis; none makes a scalar.
+
+        Values stay where they fit, in C order; a blob that grows beyond what it ever held is zero. Shapes further on
+        follow with the next forward pass, or Net.reshape.
+        Raises TypeError for a tuple, ShapeError for a size that cannot be.
+        """
         if kwargs:
             raise MinicaffeError("Blob.reshape takes no kwargs: pass the sizes as integers, reshape(2, 3, 4, 5)")
-        for dim in shape:
+        for dim in dims:
             if not isinstance(dim, int | np.integer):
                 raise TypeError(f"Blob.reshape takes integers, reshape(2, 3, 4, 5), not {dim!r}")
-        self._blob.reshape(*map(int, shape))
+        self._blob.reshape(*map(int, dims))
+
+    # --- for other libraries -------------------------------------------------------------------
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        """`data` on the host, in NumPy's protocol."""
+        array = self.data
+        self._lent[array.ctypes.data] = array
+        return array.__array_interface__
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """`data` on the GPU, in Numba's protocol. AttributeError in CPU mode, so that others are tried."""
+        return self._lend_gpu(DATA, "__cuda_array_interface__").__cuda_array_interface__
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """`data` where the net computes, in DLPack's protocol. options: stream, max_version, dl_device, copy."""
+        return self._blob.data.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """The device's kind and number: (1, 0) is the CPU, (2, 0) the first GPU."""
+        return self._blob.data.__dlpack_device__()
+
+    @property
+    def _gpu_data_ptr(self) -> int:
+        """The address of `data` on the GPU, which others may write to. AttributeError in CPU mode."""
+        return self._lend_gpu(DATA, "_gpu_data_ptr").data.ptr
+
+    @property
+    def _gpu_diff_ptr(self) -> int:
+        """The address of `diff` on the GPU, which others may write to. AttributeError in CPU mode."""
+        return self._lend_gpu(DIFF, "_gpu_diff_ptr").data.ptr
+
+    def _lend_gpu(self, which: int, name: str) -> Any:
+        if not self._blob.backend.is_gpu:
+            raise AttributeError(f"no {name} in CPU mode: call set_mode_gpu() before you build the net")
+        array = self._blob.diff if which == DIFF else self._blob.data
+        self._lent[array.data.ptr] = array
+        return array
 
     def __repr__(self) -> str:
         return f"<Blob {shape_text(self.shape)}>"

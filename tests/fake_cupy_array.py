@@ -32,6 +32,18 @@ class ndarray:
     data = property(lambda self: SimpleNamespace(ptr=self._values.ctypes.data))
 
     @property
+    def __cuda_array_interface__(self):
+        strides = None if self.flags.c_contiguous else self.strides
+        described = {"shape": self.shape, "strides": strides, "typestr": self.dtype.str, "version": 3}
+        return {**described, "data": (self.data.ptr, False), "stream": 1}
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        return self._values.__dlpack__()
+
+    def __dlpack_device__(self):
+        return 2, self._device_id
+
+    @property
     def flags(self):
         flags = self._values.flags
         return SimpleNamespace(c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous, owndata=flags.owndata)

@@ -1,6 +1,7 @@
 """Blob: shapes, contents across reshapes, sharing; and HostBlob, what scripts see."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -262,3 +263,91 @@ def test_host_blob_reshape():
         host.reshape(2.5)
     with pytest.raises(TypeError, match="integers"):
         host.reshape((2, 3))
+
+
+def test_a_new_array_each_time_that_owns_no_memory(order):
+    host = HostBlob(make(order=order))
+    for name in ("data", "diff"):
+        first, second = getattr(host, name), getattr(host, name)
+        assert first is not second and np.shares_memory(first, second)
+        assert not first.flags.owndata and first.flags.writeable and first.dtype == np.float32
+
+
+def test_an_array_keeps_its_memory():
+    """After a growing reshape it stands alone, and what it shows is what it showed."""
+    host = HostBlob(make((2, 3)))
+    data = host.data
+    data[...] = 5
+    host.reshape(100, 100)
+    host.data[...] = 1
+    assert (data == 5).all() and not np.shares_memory(data, host.data)
+
+
+# --- what other libraries see ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("take", [np.asarray, np.from_dlpack], ids=lambda take: take.__name__)
+def test_others_share_the_memory_on_the_host(order, take, dtype):
+    host = HostBlob(number(make(order=order, dtype=dtype)))
+    for source in (host, host.data):
+        array = take(source)
+        assert_array_equal(array, np.arange(120).reshape(SHAPE))
+        assert np.shares_memory(array, host.data) and array.dtype == dtype
+    host.data[1, 2, 3, 4] = -1
+    assert array[1, 2, 3, 4] == -1
+    assert host.__dlpack_device__() == (1, 0)
+
+
+def test_a_scalar_is_shared_too():
+    host = HostBlob(make(()))
+    array = np.asarray(host)
+    array[...] = 3
+    assert array.shape == () and host.data == 3 and np.from_dlpack(host) == 3
+
+
+def test_what_was_lent_stays_while_the_blob_grows():
+    host = HostBlob(make((2, 3)))
+    lent = np.asarray(host)
+    lent[...] = 5
+    for count in (1000, 5000, 50000):
+        host.reshape(count)
+        host.data[...] = 1
+        assert_array_equal(np.asarray(host), np.ones(count))
+    del host
+    assert (lent == 5).all()
+
+
+@pytest.mark.parametrize("name", ["__cuda_array_interface__", "_gpu_data_ptr", "_gpu_diff_ptr"])
+def test_on_the_cpu_there_is_nothing_of_a_gpu(name):
+    host = HostBlob(make())
+    assert not hasattr(host, name)
+    with pytest.raises(
+        AttributeError, match=rf"^no {name} in CPU mode: call set_mode_gpu\(\) before you build the net$"
+    ):
+        getattr(host, name)
+
+
+def test_others_share_the_memory_on_a_gpu(fake_gpu, monkeypatch):
+    """Without a transfer, the arrays of the device; a script's writing on the host before counts."""
+    blob = Blob(SHAPE, backend=fake_gpu)
+    host = HostBlob(blob)
+    host.data[...] = 4
+    on_device = blob.data
+    for name in ("get", "set"):
+        monkeypatch.setattr(type(on_device), name, lambda *_, **__: pytest.fail("a transfer"))
+    address = on_device.data.ptr
+    assert host._gpu_data_ptr == host.__cuda_array_interface__["data"][0] == address != host._gpu_diff_ptr
+    assert host._gpu_diff_ptr == blob.diff.data.ptr
+    assert host.__cuda_array_interface__["shape"] == SHAPE and host.__dlpack_device__() == (2, 0)
+    shared = np.from_dlpack(SimpleNamespace(__dlpack__=host.__dlpack__, __dlpack_device__=lambda: (1, 0)))
+    assert (shared == 4).all() and shared.ctypes.data == address
+
+
+def test_writing_on_the_gpu_is_seen_on_the_host(fake_gpu):
+    blob = Blob((2, 3), backend=fake_gpu)
+    host = HostBlob(blob)
+    assert not host.data.any()
+    assert isinstance(host._gpu_data_ptr, int)
+    blob.data[...] = 3
+    assert (np.asarray(host) == 3).all()
