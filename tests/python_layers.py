@@ -141,6 +141,13 @@ class TooLarge(caffe.Layer):
         top[0].reshape(1 << 20, 1 << 20)
 
 
+class NoReshape(caffe.Layer):
+    """Forgets to shape its top."""
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 0
+
+
 class NoLayer:
     """Not derived from caffe.Layer."""
 

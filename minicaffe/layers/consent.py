@@ -1,7 +1,8 @@
 """Whose Python layers may run. A prototxt that names code does not start it: its reader has to agree.
 
-Allowed are classes registered in code, modules that the program has imported itself, and modules that the user
-names: in the environment, MINICAFFE_PYTHON_LAYERS=module,module (* for all), or by the flag --python-layer.
+Allowed are classes registered in code, modules that the program has imported itself, the program's own script, and
+modules that the user names: in the environment, MINICAFFE_PYTHON_LAYERS=module,module (* for all), or by the flag
+--python-layer.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from minicaffe.layers.user_layer import Layer
@@ -50,7 +53,24 @@ def naming_modules(modules: Iterable[str]) -> Iterator[None]:
 
 def is_allowed(module: str, layer: str) -> bool:
     """Whether this class may be looked for, and its module imported."""
-    return (module, layer) in _registered or sys.modules.get(module) is not None or is_named(module)
+    return (module, layer) in _registered or imported(module) is not None or is_named(module)
+
+
+def imported(module: str) -> ModuleType | None:
+    """A module that the program has imported already, if it has; the script that runs counts under its own name, too.
+
+    Python calls that one __main__. To import it by its name would run the script a second time.
+    """
+    main = sys.modules.get("__main__")
+    return sys.modules.get(module) or (main if main is not None and module == name_of_script(main) else None)
+
+
+def name_of_script(main: ModuleType) -> str:
+    """What an import would call the module that Python runs: train for `python train.py`, a.b for `python -m a.b`."""
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return spec.name
+    return Path(getattr(main, "__file__", None) or "").stem
 
 
 def is_named(module: str) -> bool:
@@ -66,7 +86,7 @@ def find_class(module: str, layer: str) -> Any:
     """
     if (module, layer) in _registered:
         return _registered[module, layer]
-    found = importlib.import_module(module)
+    found = imported(module) or importlib.import_module(module)
     try:
         # A module's __getattr__ may import more: it is asked only where the user has named the module.
         return getattr(found, layer) if is_named(module) else vars(found)[layer]

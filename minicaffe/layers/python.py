@@ -14,6 +14,7 @@ from minicaffe.io.blobproto import read_blob
 from minicaffe.layers import consent
 from minicaffe.layers.base import Blobs, Layer
 from minicaffe.layers.registry import register
+from minicaffe.layers.user_layer import Layer as UserLayer
 
 
 @register("Python")
@@ -38,7 +39,7 @@ class PythonLayer(Layer):
         del self.layer_param.blobs[:]
         self.user = self.user_class()(self.layer_param)
         vars(self.user)["blobs"] = BlobVec(self.blobs, self.new_blob)
-        self.user.param_str = self.layer_param.python_param.param_str
+        self.user.param_str = self.user.param_str_ = self.layer_param.python_param.param_str
         self.user.phase = self.phase
         self.user.setup(views(bottom), views(top))
 
@@ -64,7 +65,7 @@ class PythonLayer(Layer):
 
     def method(self, name: str) -> Any:
         found = getattr(self.user, name, None)
-        if found is None:
+        if found is None or getattr(found, "__func__", None) is UserLayer.reshape:
             text = f'is "{type(self.user).__name__}", a class without a method {name}, which this net calls: add one'
             instead = ", or let no gradient be asked for here" if name == "backward" else ""
             raise self.error(GraphError, text + instead, "python_param.layer")

@@ -35,11 +35,12 @@ class Layer:
 
     bottom, top: any number of blobs (HostBlob), in C order; fetch .data and .diff anew in each call.
     propagate_down: a bool for each bottom.
-    param_str: python_param.param_str.  phase: TRAIN (0) or TEST (1).
+    param_str: python_param.param_str; old scripts call it param_str_.  phase: TRAIN (0) or TEST (1).
     blobs: parameters; what setup adds is learned, shared, saved and loaded like those of any layer.
     """
 
     param_str: str = ""
+    param_str_: str = ""
     phase: int = 0
 
     def __init__(self, layer_param: Any = None) -> None:
@@ -55,4 +56,8 @@ class Layer:
         return "Python"
 
     def setup(self, bottom: HostBlobs, top: HostBlobs) -> None:
-        """Read param_str, add parameters."""
+        """Read param_str, add parameters. Runs once, when the net is built."""
+
+    def reshape(self, bottom: HostBlobs, top: HostBlobs) -> None:
+        """Give every top its shape; each class has to say how."""
+        raise NotImplementedError(f"{type(self).__name__} has no reshape: give every top its shape there")

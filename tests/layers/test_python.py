@@ -1,6 +1,11 @@
 """Python layers: their protocol, their parameters, shapes that change, whose exceptions arrive, and consent."""
 
+import os
+import subprocess
 import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -9,7 +14,7 @@ from net_kit import inner_product, inputs, kit, layer, make_net, refused, set_bl
 
 import minicaffe as caffe
 from minicaffe.blob_vec import BlobVec
-from minicaffe.errors import FormatError, MinicaffeError, ParamError, ShapeError
+from minicaffe.errors import FormatError, GraphError, MinicaffeError, ParamError, ShapeError
 from minicaffe.layers import consent
 
 MODULE = python_layers.__name__
@@ -55,6 +60,24 @@ def test_reshaping_the_input_reaches_every_blob():
         net.blobs["x"].reshape(*shape)
         net.forward()
         assert [blob.shape for blob in net.blobs.values()] == [shape] * 3
+
+
+def test_gradients_through_shapes_that_change(rng):
+    """Between iterations the batch grows, shrinks, and grows beyond what it ever was."""
+    text = "force_backward: true " + inputs("x", shape=(2, 3)) + python("w", "x", "y", "Weighted")
+    net = make_net(
+        text + python("a", "y", "z", "Affine", "2,1") + layer("l", "TestSumOfSquares", "z", "l", "loss_weight: 1")
+    )
+    w = net.params["w"][0].data
+    w[...] = [1, 2, 3]
+    for batch in (2, 5, 1, 9):
+        net.blobs["x"].reshape(batch, 3)
+        x = rng.normal(size=(batch, 3))
+        net.clear_param_diffs()
+        z = 2 * w * x + 1
+        np.testing.assert_allclose(net.forward(x=x)["l"], (z**2).sum(), rtol=1e-5)
+        np.testing.assert_allclose(net.backward()["x"], 4 * z * w, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(net.params["w"][0].diff, (4 * z * x).sum(0), rtol=1e-4, atol=1e-4)
 
 
 def test_any_number_of_bottoms_and_tops(rng):
@@ -131,6 +154,26 @@ def test_scripts_reach_the_users_own_object(rng):
     net.layers[1].a = 7
     x = set_blobs(net, rng)["x"]
     np.testing.assert_allclose(net.forward()["y"], 7 * x, rtol=1e-6)
+
+
+def test_the_older_name_of_param_str():
+    net = make_net(inputs("x") + python("p", "x", "y", "Affine", "1,0"))
+    assert net.layers[1].param_str_ == net.layers[1].param_str == "1,0"
+    assert caffe.Layer.param_str_ == caffe.Layer.param_str == ""
+
+
+def test_blobs_are_walked_through_in_a_for_loop():
+    """Which raises TypeError in pycaffe: Affine does it in each of its methods."""
+    net = make_net("force_backward: true " + inputs("x", "z") + python("p", "x z", "a b", "Affine", "3,1"))
+    net.forward(x=np.ones((2, 3)), z=np.zeros((2, 3)))
+    assert (net.backward(a=np.ones((2, 3)), b=np.ones((2, 3)))["x"] == 3).all()
+
+
+def test_a_reshape_that_is_missing():
+    text = 'is "NoReshape", a class without a method reshape, which this net calls: add one'
+    refused(GraphError, inputs("x") + python("p", "x", "y", "NoReshape"), 'layer "p" (Python)', text)
+    with pytest.raises(NotImplementedError, match="Layer has no reshape: give every top its shape there"):
+        caffe.Layer().reshape([], [])
 
 
 def test_what_is_read_only_in_pycaffe_is_read_only_here():
@@ -306,6 +349,53 @@ def test_a_module_that_the_program_imported_is_allowed(spy):
     import a_spy  # noqa: F401
 
     make_net(SPIED)
+
+
+SCRIPT = """
+import minicaffe as caffe
+print("runs")
+class Mine(caffe.Layer):
+    def reshape(self, bottom, top): top[0].reshape(7)
+    def forward(self, bottom, top): top[0].data[...] = 3
+net = caffe.Net("net.prototxt", caffe.TEST)
+print(net.forward()["y"].sum(), type(net.layers[0]) is Mine)
+"""
+
+
+def test_the_script_itself_counts_as_imported_and_runs_once(tmp_path, monkeypatch):
+    """Python calls it __main__; a prototxt calls it as other programs would import it."""
+    monkeypatch.delenv(consent.ENVIRONMENT, raising=False)
+    (tmp_path / "my_training.py").write_text(SCRIPT)
+    (tmp_path / "net.prototxt").write_text(python("p", "", "y", "Mine", module="my_training"))
+    command = [sys.executable, "my_training.py"]
+    root = str(Path(caffe.__file__).parents[1])
+    env = {**os.environ, "PYTHONPATH": root, "GLOG_minloglevel": "2"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.splitlines() == ["runs", "21.0 True"], done.stderr
+
+
+@pytest.mark.parametrize(
+    "spec, file, name",
+    [
+        (None, "/home/me/train.py", "train"),
+        (ModuleSpec("tools.train", None), "/home/me/tools/train.py", "tools.train"),
+        (None, None, ""),
+    ],
+)
+def test_what_the_program_is_called(spec, file, name):
+    main = ModuleType("__main__")
+    main.__spec__ = spec
+    if file:
+        main.__file__ = file
+    assert consent.name_of_script(main) == name
+
+
+def test_a_class_that_the_script_does_not_have(monkeypatch):
+    main = ModuleType("__main__")
+    main.__file__, main.Other = "/home/me/my_training.py", python_layers.Affine
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    text = inputs("x") + python("p", "x", "y", "Mine", module="my_training")
+    refused(ParamError, text, "cannot import name 'Mine' from 'my_training'; its layers are Other")
 
 
 def test_consent_ends_with_the_command(spy):
