@@ -21,6 +21,9 @@ _BORROWED = {
     **dict.fromkeys(("EuclideanLoss", "MultinomialLogisticLoss", "SigmoidCrossEntropyLoss"), ("loss_param",)),
     "SoftmaxWithLoss": ("loss_param", "softmax_param"),
 }
+# Messages that layers of every type have, and what older layers had instead.
+_COMMON = ("param", "include")
+_OLD = {"blobs_lr": "param=[dict(lr_mult=...), ...]", "weight_decay": "param=[dict(decay_mult=...), ...]"}
 
 
 def param_name_dict() -> dict[str, str]:
@@ -65,7 +68,8 @@ def _misplaced(layer_type: str, name: str) -> str:
     if name.endswith("param"):  # a field of LayerParameter was meant, whatever the type
         own, fields, borrowed = "", {}, ()
     wrong = f"not a field of {own} or LayerParameter" if own else "not a field of LayerParameter"
-    written = {field: f"{place}=dict({field}=...)" for place in borrowed for field in fields_of(_LAYER[place].type)}
+    within = [(place, field) for place in (*_COMMON, *borrowed) for field in fields_of(_LAYER[place].type)]
+    written = {field: f"{place}=dict({field}=...)" for place, field in within} | _OLD
     written |= {field: field for field in (*fields, *_LAYER)}
     if name in written:
         return f"{wrong}; write {written[name]}"
