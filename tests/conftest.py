@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -53,6 +54,13 @@ def pytest_generate_tests(metafunc):
     cases = {("backend",): DEVICES, ("order",): ORDERS, ("backend", "order"): both}
     if wanted:
         metafunc.parametrize(wanted if len(wanted) > 1 else wanted[0], cases[tuple(wanted)], indirect=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collector_passes_over_what_stays():
+    """Thousands of test items and reports live to the end: let no gc.collect() of a test walk through them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
