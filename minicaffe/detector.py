@@ -11,7 +11,8 @@ import numpy as np
 from minicaffe.classifier import Path, image_transformer, run_images
 from minicaffe.errors import MinicaffeError, ParamError, ShapeError
 from minicaffe.io.array_checks import ArrayError, image_array
-from minicaffe.io.image_arrays import load_image, resize_image
+from minicaffe.io.context_crop import context_crop, plain_crop, window_corners
+from minicaffe.io.image_arrays import load_image
 from minicaffe.layers.base import TEST
 from minicaffe.net.net import Net
 
@@ -122,66 +123,13 @@ class Detector(Net):
         return mean / transformer.raw_scale.get(in_, 1)
 
     def crop(self, im: np.ndarray, window: Sequence[float]) -> np.ndarray:
-        """A window of an image (H, W, K), as it is; or with its context, as large as the net's input.
+        """A window of an image (H, W, K): a view of it; or with its context, as large as the net's input.
 
-            c = input width,    s = c / (c - 2 context_pad),    half = (max - min + 1) / 2
-            box = round(min + half - s half) ... round(min + half + s half)
-
-        of which the part inside the image is resized, and the rest is crop_mean.
         window: (ymin, xmin, ymax, xmax), pixels; fractions are cut off.
-        Raises ArrayError, a ValueError, for a window that is empty, or lies outside the image.
+        Raises ArrayError, a ValueError, for a window that is empty, or lies outside the image. See io/context_crop.py.
         """
-        image = image_array(im)
-        corners = _whole(window)
-        return self._crop_with_context(image, corners) if self.context_pad else _plain_crop(image, corners)
-
-    def _crop_with_context(self, image: np.ndarray, window: tuple[int, ...]) -> np.ndarray:
-        crop_size, pad = int(self.crop_dims[1]), self.context_pad or 0
-        try:
-            rows, y = _span(window[0], window[2], image.shape[0], crop_size, pad)
-            columns, x = _span(window[1], window[3], image.shape[1], crop_size, pad)
-        except ValueError:
-            raise _outside(window, image) from None
-        crop = np.ones(self.crop_dims, np.float32) * self.crop_mean
-        crop[y, x] = resize_image(image[rows, columns], (y.stop - y.start, x.stop - x.start))
-        return crop
-
-
-def _span(first: int, last: int, size: int, crop_size: int, pad: int) -> tuple[slice, slice]:
-    """Along one axis: what the box shows of the image, and where that goes in the crop. ValueError where nothing is."""
-    half = (last - first + 1) / 2
-    reach = crop_size / (crop_size - 2 * pad) * half
-    begin, end = int(np.round(first + half - reach)), int(np.round(first + half + reach))
-    start, stop = min(max(begin, 0), size), min(max(end, 0), size)
-    if stop <= start:
-        raise ValueError
-    # As pycaffe: the box counts its last pixel here, which the slice of the image leaves out.
-    scale = crop_size / (end - begin + 1)
-    place = round(max(0, -begin) * scale)
-    length = min(round((stop - start + 1) * scale), crop_size - place)
-    if length < 1:
-        raise ValueError
-    return slice(start, stop), slice(place, place + length)
-
-
-def _whole(window: Sequence[float]) -> tuple[int, ...]:
-    found = np.asarray(window)
-    if found.shape != (4,) or found.dtype.kind not in "uif" or not np.isfinite(found).all():
-        raise ArrayError(f"the window is {window}, must be four numbers (ymin, xmin, ymax, xmax)")
-    return tuple(int(number) for number in found)
-
-
-def _plain_crop(image: np.ndarray, window: tuple[int, ...]) -> np.ndarray:
-    ymin, xmin, ymax, xmax = window
-    crop = image[max(ymin, 0) : max(ymax, 0), max(xmin, 0) : max(xmax, 0)]
-    if ymin < 0 or xmin < 0 or not crop.size:
-        raise _outside(window, image)
-    return crop
-
-
-def _outside(window: tuple[int, ...], image: np.ndarray) -> ArrayError:
-    height, width = image.shape[:2]
-    text = (
-        f"the window {tuple(window)} (ymin, xmin, ymax, xmax) is empty, or lies outside the image of {height} x {width}"
-    )
-    return ArrayError(f"{text} (height x width); correct it")
+        image, corners = image_array(im), window_corners(window)
+        if not self.context_pad:
+            return plain_crop(image, corners)
+        canvas = (np.ones(self.crop_dims) * self.crop_mean).astype(np.float32)
+        return context_crop(image, corners, self.context_pad, canvas)

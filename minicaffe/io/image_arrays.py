@@ -23,8 +23,9 @@ def load_image(filename: str | bytes | os.PathLike[str], color: bool = True) -> 
 
         luminance = 0.2125 R + 0.7154 G + 0.0721 B
 
-    A grey image is repeated for R, G and B; transparency is left out, not blended; 16 bits of grey are all used; of an
-    animation the first picture counts. The turning that cameras note (EXIF) is not applied.
+    A grey image is repeated for R, G and B. Alpha is left out of colours; the luminance is that of the image on white.
+    16 bits of grey are all used. Of an animation the first picture counts. Neither is the transparency of palettes
+    looked at, nor the turning that cameras note (EXIF). So does pycaffe with scikit-image from 0.19 on.
     Raises FileError (an OSError) where the file cannot be read, DataError where it holds no image.
     """
     with opened(filename) as stream:
@@ -32,17 +33,18 @@ def load_image(filename: str | bytes | os.PathLike[str], color: bool = True) -> 
             pixels = _pixels(stream)
         # Pillow's readers raise whatever a damaged file makes them stumble over.
         except Exception as error:
-            text = f"is no image that Pillow can read: {error}; write it again, as JPEG or PNG"
+            detail = f": {error}" if type(error).__name__ != "UnidentifiedImageError" else ""
+            text = f"is no image that Pillow can read{detail}; write it again, as JPEG or PNG"
             raise DataError(text, file=path_text(filename)) from error
     if color:
-        pixels = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
-    elif pixels.shape[2] == 3:
-        pixels = (pixels @ _LUMINANCE)[..., np.newaxis]
+        pixels = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., :3]
+    elif pixels.shape[2] > 1:
+        pixels = _luminance(pixels)
     return pixels.astype(np.float32, copy=False)
 
 
 def _pixels(stream: Any) -> np.ndarray:
-    """(H, W, 1) or (H, W, 3), float32 or float64."""
+    """(H, W, K), float32 or float64: grey, R G B, or R G B and alpha."""
     from PIL import Image
 
     with Image.open(stream) as image:
@@ -58,7 +60,15 @@ def _pixels(stream: Any) -> np.ndarray:
             return _to_unit(np.asarray(image).astype(np.int32 if deep else np.uint16))
         # Alpha that was multiplied into the colours has to be divided out first.
         straight = {"La": "LA", "RGBa": "RGBA"}.get(mode)
-        return _to_unit(np.asarray((image.convert(straight) if straight else image).convert("RGB")))
+        alpha = mode in ("LA", "La", "PA", "RGBA", "RGBa")
+        image = image.convert(straight) if straight else image
+        return _to_unit(np.asarray(image.convert("RGBA" if alpha else "RGB")))
+
+
+def _luminance(pixels: np.ndarray) -> np.ndarray:
+    if pixels.shape[2] == 4:
+        pixels = 1 - pixels[..., 3:] * (1 - pixels[..., :3])
+    return (pixels @ _LUMINANCE)[..., np.newaxis]
 
 
 def _to_unit(pixels: np.ndarray) -> np.ndarray:
