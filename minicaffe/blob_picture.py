@@ -163,11 +163,12 @@ class _Scale:
 
     def shades(self, values: np.ndarray) -> np.ndarray:
         """0 to 255 in the place of each finite value; the middle where all are alike."""
-        span = self.greatest - self.least
+        # Halves: between the ends of a float's range is more than a float can hold.
+        span = self.greatest / 2 - self.least / 2
         if not span > 0:
             return np.full(values.shape, 128, np.uint8)
         with np.errstate(invalid="ignore", over="ignore"):
-            share = (values.astype(np.float64) - self.least) / span
+            share = (values.astype(np.float64) / 2 - self.least / 2) / span
         return (np.clip(np.nan_to_num(share, nan=0.0), 0, 1) * 255 + 0.5).astype(np.uint8)
 
     def text(self) -> str:
@@ -206,12 +207,12 @@ def _bars(values: np.ndarray, scale: _Scale) -> tuple[Pixels, list[str]]:
     """A bar a value, from zero; where there are more than columns of pixels, one for the range of some neighbours."""
     count = len(values)
     each, many = max(1, WISHED // count), math.ceil(count / LARGEST)
-    low, high = min(scale.least, 0.0), max(scale.greatest, 0.0)
-    span = high - low if high > low else 1.0
+    low, high = (0.0, 0.0) if math.isnan(scale.least) else (min(scale.least, 0.0), max(scale.greatest, 0.0))
+    span = (high / 2 - low / 2) or 1.0
     pixels = np.full((BARS, each * math.ceil(count / many), 3), GROUND, np.uint8)
 
     def row(value: float) -> int:
-        return round((high - value) / span * (BARS - 1))
+        return round((high / 2 - value / 2) / span * (BARS - 1))
 
     for column, begin in enumerate(range(0, count, many)):
         part = values[begin : begin + many]
@@ -221,8 +222,8 @@ def _bars(values: np.ndarray, scale: _Scale) -> tuple[Pixels, list[str]]:
             pixels[row(max(float(finite.max()), 0.0)) : row(min(float(finite.min()), 0.0)) + 1, across] = BAR
         if finite.size < part.size:
             pixels[:, across] = NOT_FINITE
-    if math.isfinite(span):
-        pixels[row(0.0)] = np.where(pixels[row(0.0)] == NOT_FINITE, pixels[row(0.0)], ZERO)
+    zero = pixels[row(0.0)]
+    zero[(zero != NOT_FINITE).any(axis=1)] = ZERO
     return pixels, [f"each bar the range of {many} values"] if many > 1 else []
 
 

@@ -22,13 +22,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
-from minicaffe.errors import GraphError, Origin, ParamError
+from minicaffe.errors import GraphError, MinicaffeError, Origin, ParamError
 from minicaffe.proto import caffe_pb2, hints
 from minicaffe.proto.assign import assign_proto
 from minicaffe.proto.constants import Parameters
 from minicaffe.proto.settings import assign_setting, own_fields, param_name_dict
 
 __all__ = ["Function", "NetSpec", "Top", "assign_proto", "layers", "param_name_dict", "params", "to_proto"]
+
+# What draws a NetParameter, by format. The drawing stands on a higher floor, and puts itself in (net/notebook.py).
+DRAWERS: dict[str, Callable[[Any], Any]] = {}
+NOTEBOOKS = ("_ipython_", "_repr_")  # how names begin that IPython asks any object for
 
 
 class Function:
@@ -93,8 +97,8 @@ class NetSpec:
         self[name] = value
 
     def __getattr__(self, name: str) -> Any:
-        # Python asks for these by itself (copy, pickle), some before there are `tops`, and expects this answer.
-        if name == "tops" or (name.startswith("__") and name.endswith("__")):
+        # Python (copy, pickle) and notebooks ask for these by themselves, and expect this answer.
+        if name == "tops" or (name.startswith("__") and name.endswith("__")) or name.startswith(NOTEBOOKS):
             raise AttributeError(f"NetSpec has no {name}")
         return self[name]
 
@@ -144,6 +148,20 @@ class NetSpec:
             if not isinstance(value, Top | Function):
                 raise AttributeError(f"{name} of this NetSpec {_not_a_top(value, f'n.{name}, n.other = L.Type(...)')}")
         return _emit(map(_function, self.tops.values()), {value: name for name, value in self.tops.items()})
+
+    def _repr_svg_(self) -> str | None:
+        """The net's picture, for a notebook; None as long as there is no net."""
+        return self._drawn("svg")
+
+    def _repr_png_(self) -> bytes | None:
+        return self._drawn("png")
+
+    def _drawn(self, format: str) -> Any:
+        try:
+            return DRAWERS[format](self.to_proto())
+        except (AttributeError, KeyError, TypeError, ValueError, MinicaffeError):
+            # to_proto() says what is wrong; a notebook, which only looks, shows the text of the NetSpec.
+            return None
 
     def __repr__(self) -> str:
         names = {value: name for name, value in self.tops.items() if isinstance(value, Top | Function)}

@@ -151,9 +151,8 @@ def test_old_nets_and_types_that_nobody_knows():
     picture = draw.draw_net(v1, "LR", "svg")
     assert b"(Convolution)" in picture and b"(Input)" in picture and b">1x2x3x4<" in picture
     assert v1.SerializeToString() == before
-    v0 = parse(
-        'input: "x" input_dim: [1, 2, 3, 4] layers { layer { name: "p" type: "pool" pool: AVE kernelsize: 3 } bottom: "x" top: "y" }'
-    )
+    pool = 'layer { name: "p" type: "pool" pool: AVE kernelsize: 3 } bottom: "x" top: "y"'
+    v0 = parse(f'input: "x" input_dim: [1, 2, 3, 4] layers {{ {pool} }}')
     assert b"(AVE Pooling)" in draw.draw_net(v0, "LR", "svg")
     assert b"(MyOwn)" in draw.draw_net(net('name: "a" type: "MyOwn" top: "x"'), "LR", "svg")
 

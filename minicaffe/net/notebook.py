@@ -1,9 +1,13 @@
-"""How a net shows itself: as a line, a table, and in a notebook as a picture."""
+"""How a net shows itself: as a line, a table, and in a notebook as a picture; and a NetSpec as the net it stands for.
+
+The drawing is imported when the first picture is asked for.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from minicaffe import net_spec
 from minicaffe.proto import caffe_pb2
 
 if TYPE_CHECKING:
@@ -12,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Shown:
-    """What a net tells of itself. Who asks for no picture does not wait until the drawing has been imported."""
+    """What a net tells of itself; the Net of scripts inherits this (net/scripting.py)."""
 
     graph: Graph
     name: str
@@ -42,3 +46,18 @@ class Shown:
     def __repr__(self) -> str:
         phase = caffe_pb2.Phase.Name(self.graph.context.phase)
         return f"<Net {self.name or 'without a name'}, {phase}: {len(self.graph.layers)} layers>"
+
+
+def _spec_svg(param: Any) -> str | None:
+    from minicaffe.net.drawing.page import param_svg
+
+    return param_svg(param)
+
+
+def _spec_png(param: Any) -> bytes | None:
+    from minicaffe.net.drawing.page import param_png
+
+    return param_png(param)
+
+
+net_spec.DRAWERS.update(svg=_spec_svg, png=_spec_png)

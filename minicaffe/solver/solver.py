@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -97,6 +98,14 @@ class Solver:
         self.action_function: Callable[[], Action] | None = None
         self.progress: Progress = Progress()
         log.info("Solver scaffolding done.")
+
+    def __repr__(self) -> str:
+        name = self.net.name or "a net without a name"
+        return f"<{type(self).__name__} of {name}: iteration {self.iter} of {self._param.max_iter}>"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: how far it is, and its net as a picture."""
+        return f"<p>{html.escape(repr(self)[1:-1])}</p>\n{self.net._repr_svg_()}"
 
     def _announce(self) -> None:
         if log.enabled(log.INFO):
