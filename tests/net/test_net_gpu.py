@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from net_kit import inner_product, inputs, layer, make_net
+from transfer_kit import transfers  # noqa: F401
 
 from minicaffe import backend
 from minicaffe.backend.memory import HEAD_AT_DEVICE, HEAD_AT_HOST
@@ -19,35 +20,6 @@ LENET = (
     + layer("accuracy", "Accuracy", "ip label", "accuracy")
     + layer("loss", "SoftmaxWithLoss", "ip label", "loss")
 )  # fmt: skip
-
-
-@pytest.fixture
-def transfers(fake_gpu, monkeypatch):
-    """Copies between host and device, as ("get" or "set", values), since the list was cleared."""
-    import fake_cupy
-    import fake_cupy_array
-
-    seen = []
-
-    def watched(name, real, size):
-        def call(first, *rest, **settings):
-            count = size(first, *rest)
-            if count is not None:
-                seen.append((name, count))
-            return real(first, *rest, **settings)
-
-        return call
-
-    ndarray = fake_cupy_array.ndarray
-    for name in ("get", "set"):
-        monkeypatch.setattr(ndarray, name, watched(name, getattr(ndarray, name), lambda array, *_: array.size))
-    for name in ("__int__", "__float__", "__bool__"):
-        monkeypatch.setattr(ndarray, name, watched("get", getattr(ndarray, name), lambda array: array.size))
-    # Arrays of the host that become arrays of the device.
-    monkeypatch.setattr(
-        fake_cupy, "array", watched("set", fake_cupy.array, lambda a, *_: a.size if isinstance(a, np.ndarray) else None)
-    )
-    return seen
 
 
 def fed(rng_seed=3):
@@ -84,7 +56,7 @@ def test_every_number_is_that_of_the_cpu(fake_gpu):
         np.testing.assert_allclose(found[name], array, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
-def test_a_pass_carries_nothing_to_and_fro(transfers):
+def test_a_pass_carries_nothing_to_and_fro(transfers):  # noqa: F811
     net = fed()
     net.run_forward()
     net.run_backward()
@@ -98,7 +70,7 @@ def test_a_pass_carries_nothing_to_and_fro(transfers):
     assert len(transfers) <= 2 * 2
 
 
-def test_the_first_pass_carries_what_the_script_wrote_and_no_more(transfers):
+def test_the_first_pass_carries_what_the_script_wrote_and_no_more(transfers):  # noqa: F811
     net = fed()
     net.run_forward()
     transfers.clear()
@@ -110,7 +82,7 @@ def test_the_first_pass_carries_what_the_script_wrote_and_no_more(transfers):
     assert [one for one in transfers if one[1] > 1] == [("get", 4 * 14 * 13), ("set", 4 * 14 * 13)]
 
 
-def test_the_loss_stays_on_the_device(transfers):
+def test_the_loss_stays_on_the_device(transfers):  # noqa: F811
     net = fed()
     net.run_forward()
     transfers.clear()
