@@ -44,6 +44,9 @@ class BlobPicture:
     pixels: Pixels | None
     caption: str
 
+    def __repr__(self) -> str:
+        return f"<BlobPicture {self.caption.splitlines()[0]}>"
+
     def image(self) -> Any:
         """Grid and caption as an RGB image of Pillow."""
         from PIL import Image, ImageDraw

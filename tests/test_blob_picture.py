@@ -201,6 +201,7 @@ def test_a_blob_shows_its_values_and_its_gradient(rng):
     assert blob.picture(diff=True, channel_order="").caption == "2x3x4x5: all values 2\na row an item, of 3 channels"
     assert blob._repr_png_() == blob_picture(blob.data).png()
     assert repr(blob) == "<Blob 2 3 4 5 (120)>"
+    assert repr(blob.picture(diff=True)) == "<BlobPicture 2x3x4x5: all values 2>"
 
 
 def test_a_blob_without_a_shape_or_without_values():

@@ -86,6 +86,8 @@ class Summary:
     def __str__(self) -> str:
         return summary_text(self)
 
+    __repr__ = __str__  # what `net.summary()` shows at a prompt
+
     def _repr_html_(self) -> str:
         return summary_html(self)
 

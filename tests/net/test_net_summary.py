@@ -31,6 +31,7 @@ def test_lenet_as_it_is_built(lenet):
     assert [row.parameters for row in summary.rows if row.parameters] == [520, 25050, 400500, 5010]
     text = str(summary).splitlines()
     assert text[0] == "LeNet, TEST" and text[5] == CONV1
+    assert repr(summary) == str(summary)
     assert text[-1] == "mean |w|       of the weights at hand; - where a layer has none"
 
 
