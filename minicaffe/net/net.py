@@ -230,6 +230,8 @@ class Net(Scripting):
 
         Raises ShapeError where parameters do not fit, DeviceError for a net on another device; nothing is shared then.
         """
+        if not isinstance(other, Net):
+            raise TypeError(f"weights are shared with another net, not with {other!r}")
         weight_files.share_trained_layers_with(self, other)
         self._memory.release()
 
@@ -237,11 +239,11 @@ class Net(Scripting):
 
     def save(self, path: Path, *, write_diff: bool = False) -> None:
         """Write a .caffemodel, all of it or nothing; write_diff: with the gradients."""
-        weight_files.save(self, path, write_diff=write_diff, hashed=False)
+        weight_files.save(self, os.fspath(path), write_diff=write_diff, hashed=False)
 
     def save_hdf5(self, path: Path, write_diff: bool = False) -> None:
         """Write the weights as an HDF5 file (net/weights_hdf5.py), all of it or nothing."""
-        weights_hdf5.save_hdf5(self, path, write_diff=write_diff, hashed=False)
+        weights_hdf5.save_hdf5(self, os.fspath(path), write_diff=write_diff, hashed=False)
 
     # --- what goes on between runs -------------------------------------------------------------
 

@@ -143,7 +143,7 @@ class Scripting(PrivateNames, Shown):
 
     def _known(self, names: Iterable[str] | None) -> dict[str, HostBlob]:
         """The blobs that a script asks for. Raises KeyError for one that is not there, before anything has run."""
-        names = list(names or ())
+        names = names_in(names)
         for name in names:
             if name not in self.blobs:
                 raise KeyError(f"Unknown blob name {name}; this net has: {', '.join(self.blobs)}")
@@ -181,7 +181,7 @@ class Scripting(PrivateNames, Shown):
         Returns copies, {name: array of n items}.
         Raises MinicaffeError without inputs, ShapeError for an output without a batch axis.
         """
-        return batches.forward_all(self, list(blobs or ()), kwargs)
+        return batches.forward_all(self, names_in(blobs), kwargs)
 
     def forward_backward_all(
         self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **kwargs: Any
@@ -194,7 +194,7 @@ class Scripting(PrivateNames, Shown):
         Returns ({name: values}, {name: gradients}): what forward and backward give for all n items, copied.
         Raises as forward_all.
         """
-        return batches.forward_backward_all(self, list(blobs or ()), list(diffs or ()), kwargs)
+        return batches.forward_backward_all(self, names_in(blobs), names_in(diffs), kwargs)
 
     def _batch(self, blobs: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The batches of forward_all, one after the other."""
@@ -241,6 +241,13 @@ class Scripting(PrivateNames, Shown):
         if not callable(f):
             raise TypeError(f"{event} takes a function of the layer's index, not {f!r}")
         self._hooks[event].append(f)
+
+
+def names_in(names: Iterable[str] | None) -> list[str]:
+    """Raises TypeError for a name alone, whose letters would be taken for names."""
+    if isinstance(names, str):
+        raise TypeError(f"blobs to return are given as a list of names, [{names!r}], not as a name alone")
+    return list(names or ())
 
 
 def by_name(names: Iterable[str], values: Iterable[Value]) -> OrderedDict[str, Value]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import operator
 import os
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -149,6 +150,7 @@ class Solver:
 
     def step(self, iterations: int) -> None:
         """Run so many iterations, with the tests, lines and snapshots that fall into them."""
+        iterations = operator.index(iterations)
         if iterations > 0:
             check_policy(self._param, self._source.origin)
             self._updater.check(self._source.origin)
@@ -252,10 +254,15 @@ class Solver:
     def add_callback(self, on_start: Any, on_gradients_ready: Callable[[], Any] | None = None) -> None:
         """Call on_start() before each iteration's passes, on_gradients_ready() before its update.
 
-        An object with methods of these two names may be given instead.
+        An object with methods of these two names may be given instead. Callbacks add up; what one raises, step raises.
+        Raises TypeError for what cannot be called.
         """
         if on_gradients_ready is None:
-            on_start, on_gradients_ready = on_start.on_start, on_start.on_gradients_ready
+            given = on_start
+            on_start, on_gradients_ready = (getattr(given, name, None) for name in ("on_start", "on_gradients_ready"))
+        if not (callable(on_start) and callable(on_gradients_ready)):
+            text = "two functions without arguments, or an object with methods on_start and on_gradients_ready"
+            raise TypeError(f"add_callback takes {text}")
         self._callbacks.append((on_start, on_gradients_ready))
 
     # --- testing -------------------------------------------------------------------------------
@@ -286,6 +293,8 @@ class Solver:
 
     def share_weights(self, net: Net) -> None:
         """Make net's parameters the same memory as those of the net in training."""
+        if not isinstance(net, Net):
+            raise TypeError(f"weights are shared with another net, not with {net!r}")
         net.share_trained_layers_with(self.net)
 
     # --- snapshots -----------------------------------------------------------------------------

@@ -91,6 +91,20 @@ def test_what_a_hook_raises_in_backward_comes_through(net, event):
         net.backward()
 
 
+@pytest.mark.parametrize("method", ["forward", "backward", "forward_all", "forward_backward_all"])
+def test_a_name_alone_is_no_list_of_names(net, method):
+    """Whose letters would be names: blobs x and y."""
+    with pytest.raises(TypeError, match=r"given as a list of names, \['yx'\], not as a name alone"):
+        getattr(net, method)("yx")
+
+
+@pytest.mark.parametrize("method", ["copy_from", "load_hdf5", "save", "save_hdf5", "share_with"])
+def test_what_is_no_file_and_no_net(net, method):
+    words = "with another net, not with 3" if method == "share_with" else "str, bytes or os.PathLike"
+    with pytest.raises(TypeError, match=words):
+        getattr(net, method)(3)
+
+
 def test_layers_are_a_sequence(net):
     assert len(net.layers) == 2 and net.layers[-1].type == "InnerProduct"
     assert [one.type for one in net.layers] == ["Input", "InnerProduct"] and net.layers[1:] == [net.layers[1]]

@@ -287,6 +287,22 @@ def test_a_callback_may_be_an_object_and_its_errors_come_through(tmp_path):
         solver.step(1)
 
 
+@pytest.mark.parametrize("given", [(3,), (print, 3), (3, print)])
+def test_what_is_no_callback(tmp_path, given):
+    with pytest.raises(TypeError, match="add_callback takes two functions without arguments, or an object with"):
+        make(tmp_path, FIXED).add_callback(*given)
+
+
+def test_what_is_no_number_of_iterations_and_no_net(tmp_path):
+    solver = make(tmp_path, FIXED)
+    for iterations in ("3", 1.5, None):
+        with pytest.raises(TypeError, match="integer"):
+            solver.step(iterations)
+    with pytest.raises(TypeError, match="weights are shared with another net, not with 3"):
+        solver.share_weights(3)
+    assert solver.iter == 0
+
+
 def test_gradients_are_cleared_for_each_step(tmp_path):
     solver, sums = make(tmp_path, "base_lr: 0 lr_policy: 'fixed'"), []
     solver.add_callback(lambda: sums.append(np.abs(solver.net.params["ip"][0].diff).sum()), lambda: None)
