@@ -194,5 +194,7 @@ def learned(graph: Graph) -> int:
 def magnitude(layer: Layer) -> float | None:
     """Of the parameters that have memory: a file's, or a net's."""
     found = [blob for blob in layer.blobs if blob.storage(DATA).allocated and blob.count]
-    total = sum(float(abs(blob.data).sum(dtype=np.float64)) for blob in found)
+    # From where the values are: looking at them must not move them to the GPU, or back.
+    arrays = [blob.host_array(DATA) if blob.storage(DATA).host_is_newer else blob.data for blob in found]
+    total = sum(float(abs(array).sum(dtype=np.float64)) for array in arrays)
     return total / sum(blob.count for blob in found) if found else None

@@ -8,6 +8,8 @@ import pytest
 from net_kit import inner_product, inputs, make_net
 
 import minicaffe as caffe
+from minicaffe.backend.memory import HEAD_AT_DEVICE
+from minicaffe.blob import DATA
 
 LENET = Path(__file__).parents[2] / "examples" / "mnist" / "lenet.prototxt"
 CONV1 = "conv1  Convolution   64x20x24x24         520     18,432,000    2.8 MiB    2.8 MiB      0.25"
@@ -52,6 +54,18 @@ def test_values_are_those_of_the_moment():
     net.params["ip"][0].data[...] = np.arange(12).reshape(4, 3)
     net.params["ip"][1].data[...] = -1
     assert {row.name: row.magnitude for row in net.summary().rows} == {"x": None, "ip": (66 + 4) / 16}
+
+
+def test_looking_moves_nothing(fake_gpu):
+    net = make_net(inputs("x", shape=(2, 3)) + inner_product("ip", "x", "ip", 4))
+    weight = net.graph.layers[1].blobs[0].storage(DATA)
+    net.params["ip"][0].data[...] = 2
+    for run in (lambda: None, net.forward):
+        run()
+        state = weight.state
+        assert net.summary().rows[1].magnitude is not None
+        assert weight.state == state
+    assert weight.state == HEAD_AT_DEVICE
 
 
 def test_as_a_table_of_html(lenet):
