@@ -53,7 +53,7 @@ def _pixels(stream: Any) -> np.ndarray:
         if mode in ("1", "L"):
             return _to_unit(np.asarray(image.convert("L")))
         if mode == "F":
-            return np.asarray(image)[..., np.newaxis]
+            return np.array(image)[..., np.newaxis]
         if mode.startswith("I"):
             # "I" is how Pillow opens grey PPM files of 16 bits, and before version 11 such PNG files, too.
             deep = mode == "I" and image.format not in ("PNG", "PPM")
