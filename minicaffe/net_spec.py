@@ -99,7 +99,8 @@ class NetSpec:
     def __getattr__(self, name: str) -> Any:
         # Python (copy, pickle) and notebooks ask for these by themselves, and expect this answer.
         if name == "tops" or (name.startswith("__") and name.endswith("__")) or name.startswith(NOTEBOOKS):
-            raise AttributeError(f"NetSpec has no {name}")
+            hint = "; its __init__ was not called" if name == "tops" else ""
+            raise AttributeError(f"NetSpec has no {name}{hint}")
         return self[name]
 
     def __setitem__(self, name: str, value: Any) -> None:

@@ -55,6 +55,15 @@ def test_a_missing_name_in_an_empty_spec():
         _ = NetSpec().data
 
 
+def test_a_subclass_that_forgets_to_begin():
+    class Forgetful(NetSpec):
+        def __init__(self):
+            self.data = L.Input()
+
+    with pytest.raises(AttributeError, match="NetSpec has no tops; its __init__ was not called"):
+        Forgetful()
+
+
 def test_printing(spec):
     assert repr(spec) == (
         "<NetSpec\n"
@@ -103,7 +112,10 @@ def test_deep_nets():
         n[f"relu{index}"] = top = L.ReLU(top)
     assert len(n.to_proto().layer) == len(top.to_proto().layer) == depth + 1
     assert repr(n).count("L.ReLU(") == depth
-    assert copy.deepcopy(n).to_proto() == pickle.loads(pickle.dumps(n)).to_proto() == n.to_proto()
+    only = NetSpec()
+    only.end = top
+    for spec in (n, only):
+        assert copy.deepcopy(spec).to_proto() == pickle.loads(pickle.dumps(spec)).to_proto() == spec.to_proto()
 
 
 def test_many_ways_through_a_net():

@@ -51,10 +51,10 @@ def own_fields(layer_type: str) -> Mapping[str, Field]:
 def assign_setting(layer: Any, layer_type: str, name: str, value: Any) -> None:
     """Put a setting into a LayerParameter.
 
-    A name that ends in "param" is a field of LayerParameter; any other first of the type's own message, if it has one,
-    then of LayerParameter. Raises AttributeError if it is of neither, and what assign_proto raises.
+    It is a field of the type's own message, if there is one that has it, else of LayerParameter, as all are that end in
+    "param". Raises AttributeError if it is of neither, and what assign_proto raises.
     """
-    if not name.endswith("param") and name in own_fields(layer_type):
+    if name in own_fields(layer_type):
         assign_proto(getattr(layer, own_message(layer_type)), name, value)
     elif name in _LAYER:
         assign_proto(layer, name, value)

@@ -17,6 +17,7 @@ def test_messages_of_types():
     assert "Deconvolution" not in names
     fields = {field.name for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields if field.name.endswith("_param")}
     assert {name + "_param" for name in names.values()} == fields
+    assert not any(field.endswith("param") for name in names for field in own_fields(name))
     assert own_message("TanH") == "tanh_param"
     assert own_message("Deconvolution") == ""
     assert set(own_fields("Tile")) == {"axis", "tiles"}
