@@ -49,10 +49,16 @@ class Layer:
     # Read-only, as in pycaffe; the layer that runs this one has put it among the instance's own attributes.
     @property
     def blobs(self) -> BlobVec:
+        """The layer's parameters, none before setup. AttributeError for an object that no net has made."""
+        if "blobs" not in vars(self):
+            raise AttributeError(
+                f"this {type(self).__name__} has no blobs: a net gives them to the layers that it makes"
+            )
         return vars(self)["blobs"]
 
     @property
     def type(self) -> str:
+        """What a prototxt says."""
         return "Python"
 
     def setup(self, bottom: HostBlobs, top: HostBlobs) -> None:

@@ -172,8 +172,13 @@ def test_blobs_are_walked_through_in_a_for_loop():
 def test_a_reshape_that_is_missing():
     text = 'is "NoReshape", a class without a method reshape, which this net calls: add one'
     refused(GraphError, inputs("x") + python("p", "x", "y", "NoReshape"), 'layer "p" (Python)', text)
-    with pytest.raises(NotImplementedError, match="Layer has no reshape: give every top its shape there"):
-        caffe.Layer().reshape([], [])
+
+
+def test_a_layer_that_no_net_has_made():
+    with pytest.raises(NotImplementedError, match="Affine has no reshape: give every top its shape there"):
+        super(python_layers.Affine, python_layers.Affine()).reshape([], [])
+    with pytest.raises(AttributeError, match="this Affine has no blobs: a net gives them to the layers that it makes"):
+        _ = python_layers.Affine().blobs
 
 
 def test_what_is_read_only_in_pycaffe_is_read_only_here():
