@@ -30,10 +30,10 @@ parser.add_argument(
     "--pairs", type=Path, default=HERE, help="folder with mnist_siamese_{train,test}_lmdb (default: %(default)s)"
 )
 parser.add_argument("--out", type=Path, default=HERE / "out", help="folder for pictures (default: %(default)s)")
-parser.add_argument("--quick", action="store_true", help="a short run: 60 iterations, 1,000 test digits")
+parser.add_argument("--quick", action="store_true", help="a short run: 40 iterations, 1,000 test digits")
 options = parser.parse_args([] if in_notebook else None)
 options.out.mkdir(parents=True, exist_ok=True)
-iterations, count = (60, 1000) if options.quick else (options.iterations, 10000)
+iterations, count = (40, 1000) if options.quick else (options.iterations, 10000)
 
 caffe.init_log(1)  # warnings, and no pages about each net
 caffe.set_random_seed(1)
