@@ -246,7 +246,7 @@ def test_missing_weights(folder, capsys):
     (folder / "w.caffemodel").unlink()
     status, _, last = run(capsys, folder, "drop", "a", 1, "lmdb")
     assert status == 1
-    assert last.startswith(f"error: Couldn't open {folder}/w.caffemodel: no such file or directory")
+    assert last.startswith(f"error: Could not open file {folder}/w.caffemodel: no such file or directory")
 
 
 PYTHON_LAYER = """
