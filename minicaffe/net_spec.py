@@ -38,7 +38,7 @@ NOTEBOOKS = ("_ipython_", "_repr_")  # how names begin that IPython asks any obj
 class Function:
     """A layer: its type, the Tops that it reads, and its settings.
 
-    inputs: Tops, else TypeError.  tops: its own Tops, `ntop` of them.
+    type_name: its type.  inputs: Tops, else TypeError.  tops: its own Tops, `ntop` of them.
     params: settings by name, with "ntop" (default 1) and "in_place" (default False) taken out; may be changed until
     to_proto. Where each goes: to LayerParameter if the name ends in "param"; to the message of the layer's type, as
     relu_param for ReLU, if that has such a field; else to LayerParameter.
