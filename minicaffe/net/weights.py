@@ -34,9 +34,9 @@ def copy_from(net: Net, path: Path, mismatched: str = ERROR) -> WeightsTable:
     FormatError or FileError for a file that cannot be read.
     """
     check_choice(mismatched)
-    where = os.fspath(path)
-    if is_hdf5(where):
-        return load_hdf5(net, where, mismatched)
+    where = os.fsdecode(path)
+    if is_hdf5(path):
+        return load_hdf5(net, path, mismatched)
     matching = Matching(first_of_name(net), where, lambda layer, source: fit(layer, source, "copy", where))
     for source in read_caffemodel(path):
         matching.add(source, [blob.shape for blob in source.blobs])

@@ -30,7 +30,7 @@ def load_hdf5(net: Net, path: Path, mismatched: str = ERROR) -> WeightsTable:
     FormatError or FileError for a file that cannot be read.
     """
     check_choice(mismatched)
-    where, owned = os.fspath(path), _owned(net)
+    where, owned = os.fsdecode(path), _owned(net)
     # The last layer of a name, where several bear it: so Caffe does here, unlike for binary files.
     by_name = {layer.name: layer for layer in net.graph.layers}
     matching = Matching(by_name, where, lambda layer, source: _fit(layer, source, owned, where))

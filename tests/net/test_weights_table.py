@@ -1,5 +1,7 @@
 """WeightsTable: what loading weights tells, and what it leaves alone when asked to."""
 
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -100,6 +102,11 @@ def test_one_line_where_all_is_well(path, logged):
     assert lines == [f"{path}: copied 4 layers (199 values)"] == [table.title()]
     assert [row.layer for row in table.copied] == ["a", "b", "c", "gone"]
     assert not (table.skipped or table.mismatched or table.unused)
+
+
+def test_the_path_may_be_any_that_python_takes(path):
+    for given in (path, str(path), os.fsencode(path)):
+        assert make_net(OLD).copy_from(given).path == str(path)
 
 
 def test_a_net_is_made_with_its_weights_and_the_log_tells(tmp_path, logged):
