@@ -69,7 +69,7 @@ def left_behind():
     gc.collect()
     blobs = sum(isinstance(thing, Blob) for thing in gc.get_objects())
     files = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
-    return threading.active_count(), files, blobs
+    return {"threads": threading.active_count(), "files": files, "blobs": blobs}
 
 
 def resident_mib():
@@ -84,7 +84,8 @@ def test_malformed_nets_then_lenet(tmp_path, monkeypatch, capsys):
     meet_all_faults()
     before, memory = left_behind(), resident_mib()
     met = meet_all_faults()
-    assert left_behind() == before
+    # Less is no fault: what tests before this one left may have gone meanwhile.
+    assert [kind for kind, count in left_behind().items() if count > before[kind]] == []
     assert resident_mib() - memory < 8
     assert len(met) == 61
     for name, _, _, texts in all_faults():
