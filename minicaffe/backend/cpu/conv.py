@@ -174,9 +174,7 @@ def columns(image, window: Window, part, rows: slice, group: int, workspace: Wor
 
 def matrices(array: np.ndarray, group: int = 1) -> np.ndarray:
     """Weights (O, C / group, *kernel) or a piece (O, rows, ...) as (group, O / group, all else), a view."""
-    view = array.view()
-    view.shape = (group, array.shape[0] // group, math.prod(array.shape[1:]))
-    return view
+    return array.reshape(group, array.shape[0] // group, math.prod(array.shape[1:]))
 
 
 def by_group(part: np.ndarray, group: int) -> np.ndarray:
@@ -186,9 +184,7 @@ def by_group(part: np.ndarray, group: int) -> np.ndarray:
 
 def matrices_of(groups: np.ndarray) -> np.ndarray:
     """(group, channels, rows, ...) as (group, channels, all else), a view."""
-    view = groups.view()
-    view.shape = (*groups.shape[:2], math.prod(groups.shape[2:]))
-    return view
+    return groups.reshape(*groups.shape[:2], math.prod(groups.shape[2:]))
 
 
 def group_jobs(group: int, channels: int, work: int) -> list[tuple[int, slice, slice]]:

@@ -188,9 +188,7 @@ def pieces(rows: slice, row_bytes: int, window: Window, most: int | None = None)
 
 def by_group(part: np.ndarray, group: int) -> np.ndarray:
     """(O, rows, *inner, N) seen as (group, O / group, rows, inner * N)."""
-    view = part.view()
-    view.shape = (group, part.shape[0] // group, part.shape[1], math.prod(part.shape[2:]))
-    return view
+    return part.reshape(group, part.shape[0] // group, part.shape[1], math.prod(part.shape[2:]))
 
 
 # --- weights as the rows are laid out ------------------------------------------------------------
