@@ -13,6 +13,7 @@ import minicaffe as caffe
 from minicaffe.errors import DataError, FileError, MinicaffeError, ParamError, ShapeError
 from minicaffe.io import load_image, resize_image
 from minicaffe.io.array_checks import ArrayError
+from minicaffe.io.context_crop import context_crop as crop_with_context
 
 H, W, C = 12, 15, 6
 
@@ -79,6 +80,14 @@ def test_context(files, rng, pad, window):
     # In a window that reaches beyond the image the mean is seen, which becomes 0.
     if window[0] < 0:
         assert_allclose(net.transformer.preprocess("in", found)[:, 0], 0, atol=1e-5)
+
+
+def test_what_is_rounded_up_twice_still_fits(rng):
+    """The mean takes round(1.5) rows of 7, the image round(5.5) of which one has no place."""
+    image = rng.uniform(size=(40, 40, 1))
+    canvas = crop_with_context(image, (-1, 10, 7, 20), 1, np.full((7, 7, 1), 9.0))
+    assert_array_equal(canvas[:2], np.full((2, 7, 1), 9.0))
+    assert (canvas[2:] < 1).all()
 
 
 def test_crops_are_configured_again(files, rng):

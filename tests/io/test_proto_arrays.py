@@ -116,6 +116,8 @@ def test_datums_have_three_axes(shape, hint):
 def test_datums_that_do_not_fit():
     with pytest.raises(ValueError, match=r"the Datum has 5 bytes of data, its 1 x 2 x 3 .* need 6"):
         io.datum_to_array(caffe_pb2.Datum(channels=1, height=2, width=3, data=b"12345"))
+    with pytest.raises(ValueError, match=r"has 2 bytes of data, its -1 x -2 x 1"):
+        io.datum_to_array(caffe_pb2.Datum(channels=-1, height=-2, width=1, data=b"12"))
     with pytest.raises(ValueError, match=r"has 1 values of float_data, its 1 x 2 x 3"):
         io.datum_to_array(caffe_pb2.Datum(channels=1, height=2, width=3, float_data=[1]))
     with pytest.raises(ValueError, match=r"holds an image file \(encoded\), which is not decoded"):
