@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicaffe.errors import DataError, ParamError
-from minicaffe.io.array_checks import ArrayError, image_array, image_size
+from minicaffe.io.array_checks import ArrayError, image_array, image_size, numeric_array
 from minicaffe.io.decode import opened, path_text
 from minicaffe.io.resample import ORDERS, resample
 
@@ -82,10 +82,9 @@ def resize_image(im: np.ndarray, new_dims: Sequence[int] | np.ndarray, interp_or
 
     new_dims: (height, width), pixels.  interp_order: of the spline, 0 (nearest) to 5; 1 is bilinear.
     K of 1 or 3: pixels are areas. Around the image everything is its smallest value, which darkens the outermost rows
-    and columns of a larger one; along an axis that shrinks it is smoothed before; nothing goes beyond its smallest and
-    largest value. One NaN makes all NaN.
-    Other K: pixels are points, the corners stay corners, nothing is smoothed; whole numbers give whole numbers.
-    So does pycaffe with scikit-image from 0.15 on; with older ones it does not smooth.
+    and columns of a larger one; nothing goes beyond its smallest and largest value. One NaN makes all NaN.
+    Other K: pixels are points, the corners stay corners; whole numbers give whole numbers.
+    What shrinks is not smoothed before, as scikit-image did not when Caffe's networks were trained (it does since 0.15).
     Raises ArrayError (a ValueError), ParamError for an order that there is none of. Formulas: resample.py, b_spline.py.
     """
     image = image_array(im)
@@ -134,7 +133,7 @@ def oversample(images: Iterable[np.ndarray], crop_dims: Sequence[int] | np.ndarr
 def alike(images: Iterable[np.ndarray]) -> np.ndarray:
     """Images of one shape as one array (N, H, W, K). Raises ArrayError for anything else."""
     if isinstance(images, np.ndarray) and images.ndim == 4 and images.size:
-        return images
+        return numeric_array(images, "the array of images")
     listed = image_list(images)
     for number, image in enumerate(listed):
         if image.shape != listed[0].shape:

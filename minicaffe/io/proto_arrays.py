@@ -24,8 +24,9 @@ def blobproto_to_array(blob: Any, return_diff: bool = False) -> np.ndarray:
 
     Of num, channels, height and width where one of them is set, else of shape.dim; without either a single value makes
     an array without axes. double_data is not looked at.
-    Raises ArrayError, a ValueError, where the values are not as many as the shape needs.
+    Raises ArrayError, a ValueError, where the values are not as many as the shape needs; TypeError for no message.
     """
+    _check_message(blob, "BlobProto")
     values = _floats(blob, DIFF if return_diff else DATA)
     legacy = any(blob.HasField(name) for name in LEGACY)
     shape = tuple(getattr(blob, name) for name in LEGACY) if legacy else tuple(blob.shape.dim)
@@ -36,6 +37,12 @@ def blobproto_to_array(blob: Any, return_diff: bool = False) -> np.ndarray:
         text = f"the BlobProto's {what}; set blob.shape.dim, or num, channels, height and width, to what is in it"
         raise ArrayError(text)
     return values.reshape(shape)
+
+
+def _check_message(value: Any, name: str) -> None:
+    if getattr(getattr(value, "DESCRIPTOR", None), "name", "") != name:
+        what = f"a {type(value).__name__} is no {name}"
+        raise TypeError(f"{what}; of the bytes that hold one make it by caffe_pb2.{name}.FromString(data)")
 
 
 def _floats(blob: Any, number: int) -> np.ndarray:
@@ -108,8 +115,9 @@ def datum_to_array(datum: Any) -> np.ndarray:
     """The values of a Datum, (C, H, W): uint8 of its data, or float64 of its float_data where data is empty.
 
     An image file inside (encoded) is not decoded.
-    Raises ArrayError, a ValueError, where the values are not as many as the sizes need.
+    Raises ArrayError, a ValueError, where the values are not as many as the sizes need; TypeError for no message.
     """
+    _check_message(datum, "Datum")
     shape = (datum.channels, datum.height, datum.width)
     values = np.frombuffer(datum.data, np.uint8) if datum.data else np.fromiter(datum.float_data, np.float64)
     if math.prod(shape) != values.size or min(shape) < 0:

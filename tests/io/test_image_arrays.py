@@ -133,6 +133,7 @@ def test_ten_crops(rng, crop, kind):
     [
         ([], (2, 2), ["the list of images is empty"]),
         (np.zeros((4, 5, 3)), (2, 2), ["one image of shape (4, 5, 3)", "[image]"]),
+        (np.zeros((1, 4, 5, 3), str), (2, 2), ["the array of images is an array of <U1"]),
         ([np.zeros((4, 5))], (2, 2), ["image 0 has shape (4, 5)", "H x W x K"]),
         ([np.zeros((4, 5, 3)), np.zeros((4, 6, 3))], (2, 2), ["image 1", "(4, 6, 3)", "(4, 5, 3)", "resize_image"]),
         ([np.zeros((4, 5, 3))], (5, 5), ["5 x 5 do not fit into images of 4 x 5", "resize"]),

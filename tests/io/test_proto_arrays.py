@@ -124,5 +124,14 @@ def test_datums_that_do_not_fit():
         io.datum_to_array(caffe_pb2.Datum(data=b"\x89PNG", encoded=True))
 
 
+def test_what_is_no_message():
+    datum = caffe_pb2.Datum(channels=1, height=1, width=1, data=b"1")
+    for value, name in [(datum.SerializeToString(), "bytes"), (datum, "Datum"), (None, "NoneType")]:
+        with pytest.raises(TypeError, match=rf"a {name} is no BlobProto; .*caffe_pb2\.BlobProto\.FromString"):
+            io.blobproto_to_array(value)
+    with pytest.raises(TypeError, match="a BlobProto is no Datum"):
+        io.datum_to_array(caffe_pb2.BlobProto())
+
+
 def test_messages_that_scripts_reach_through_the_module():
     assert io.caffe_pb2.Datum is caffe_pb2.Datum
