@@ -84,7 +84,7 @@ def resize_image(im: np.ndarray, new_dims: Sequence[int] | np.ndarray, interp_or
     K of 1 or 3: pixels are areas. Around the image everything is its smallest value, which darkens the outermost rows
     and columns of a larger one; nothing goes beyond its smallest and largest value. One NaN makes all NaN.
     Other K: pixels are points, the corners stay corners; whole numbers give whole numbers.
-    What shrinks is not smoothed before, as scikit-image did not when Caffe's networks were trained (it does since 0.15).
+    What shrinks is not smoothed before: scikit-image did not either in Caffe's time (it does since 0.15).
     Raises ArrayError (a ValueError), ParamError for an order that there is none of. Formulas: resample.py, b_spline.py.
     """
     image = image_array(im)
