@@ -54,12 +54,17 @@ class Function:
 def function(source: str) -> Function:
     """The function of a whole CUDA source (one __global__ function), compiled if it was not yet."""
     if source not in _functions:
-        family = next((batch for batch in _families() if source in batch), [source])
+        family = next((batch for batch in _families() if source in batch), for_each_dtype(source))
         _functions.update(compile_all(family))
     return _functions[source]
 
 
 _functions: dict[str, Function] = {}
+
+
+def for_each_dtype(source: str) -> list[str]:
+    """The source, and what differs from it in T alone: who asks for the one asks for the other soon."""
+    return [re.sub(r"typedef \w+ T;", f"typedef {kind} T;", source) for kind in ("float", "double")]
 
 
 @functools.cache
