@@ -45,13 +45,13 @@ def pytest_report_header():
 
 
 def pytest_generate_tests(metafunc):
-    """Tests that ask for `backend` run on each device, those that ask for `order` in each memory order.
+    """Tests that ask for `backend` run on each device, for `gpu` on each GPU, for `order` in each memory order.
 
-    A GPU has one order, so asking for both gives the CPU twice and each GPU once.
+    A GPU has one order, so asking for backend and order gives the CPU twice and each GPU once.
     """
-    wanted = [name for name in ("backend", "order") if name in metafunc.fixturenames]
+    wanted = [name for name in ("backend", "gpu", "order") if name in metafunc.fixturenames]
     both = [("cpu", order) for order in ORDERS] + [(device, "c") for device in DEVICES if device != "cpu"]
-    cases = {("backend",): DEVICES, ("order",): ORDERS, ("backend", "order"): both}
+    cases = {("backend",): DEVICES, ("gpu",): DEVICES[1:], ("order",): ORDERS, ("backend", "order"): both}
     if wanted:
         metafunc.parametrize(wanted if len(wanted) > 1 else wanted[0], cases[tuple(wanted)], indirect=True)
 
@@ -70,6 +70,12 @@ def backend(request):
         return request.getfixturevalue(request.param.replace(" ", "_"))
     backends.set_mode_cpu()
     return backends.CPU
+
+
+@pytest.fixture
+def gpu(request):
+    """A device beside the CPU, in use as `backend` has it."""
+    return request.getfixturevalue(request.param.replace(" ", "_"))
 
 
 @pytest.fixture

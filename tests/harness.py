@@ -116,12 +116,21 @@ def check_gradient(
     break_it: called with the Run after its backward pass (tests of this harness).
     Also checked: bottoms' diffs are overwritten, parameters' added to, and none touched that is not asked for.
     """
+    problem = make_problem(prototxt, bottoms, check, check_blobs, blobs, break_it, **options)
+    problem.check_arrays(kinks if kink is None else (kink,))
+    problem.check_flags()
+
+
+def check_flags(prototxt, *bottoms, check=None, check_blobs=None, blobs=None, **options):
+    """The part of check_gradient that takes no differences: what is not asked for is not touched."""
+    make_problem(prototxt, bottoms, check, check_blobs, blobs, None, **options).check_flags()
+
+
+def make_problem(prototxt, bottoms, check, check_blobs, blobs, break_it, **options):
     run = make_layer(prototxt, *bottoms, dtype="float64", **options)
     check = [i for i in range(len(bottoms)) if i not in run.layer.not_forced] if check is None else list(check)
     check_blobs = list(range(len(run.blobs)) if check_blobs is None else check_blobs)
-    problem = Problem(run, bottoms, check, check_blobs, blobs, break_it)
-    problem.check_arrays(kinks if kink is None else (kink,))
-    problem.check_flags()
+    return Problem(run, bottoms, check, check_blobs, blobs, break_it)
 
 
 class Problem:
