@@ -82,9 +82,10 @@ def resize_image(im: np.ndarray, new_dims: Sequence[int] | np.ndarray, interp_or
 
     new_dims: (height, width), pixels.  interp_order: of the spline, 0 (nearest) to 5; 1 is bilinear.
     K of 1 or 3: pixels are areas. Around the image everything is its smallest value, which darkens the outermost rows
-    and columns of a larger one; nothing goes beyond its smallest and largest value. One NaN makes all NaN.
-    Other K: pixels are points, the corners stay corners; whole numbers give whole numbers.
-    What shrinks is not smoothed before: scikit-image did not either in Caffe's time (it does since 0.15).
+    and columns of a larger one; along an axis that shrinks it is smoothed before; nothing goes beyond its smallest and
+    largest value. One NaN makes all NaN.
+    Other K: pixels are points, the corners stay corners, nothing is smoothed; whole numbers give whole numbers.
+    So does pycaffe with scikit-image from 0.15 on; with older ones it does not smooth.
     Raises ArrayError (a ValueError), ParamError for an order that there is none of. Formulas: resample.py, b_spline.py.
     """
     image = image_array(im)
