@@ -213,9 +213,8 @@ def test_the_thread_ends_with_its_owner():
     owner.next()
     gone = weakref.ref(owner)
     del owner
-    gc.collect()
-    assert gone() is None
-    wait_for(lambda: not threads())
+    # While the thread makes a batch, it holds on to its owner.
+    wait_for(lambda: gc.collect() >= 0 and gone() is None and not threads())
 
 
 def test_an_owner_with_an_error_pending_is_let_go():
