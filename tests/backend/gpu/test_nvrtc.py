@@ -7,19 +7,23 @@ import pytest
 from minicaffe import layers
 from minicaffe.backend import gpu
 from minicaffe.backend.formula import FORMULAS
+from minicaffe.backend.gpu import reduce
 from minicaffe.backend.gpu.elementwise import compiled
 from minicaffe.backend.gpu.launch import KERNELS
 from minicaffe.backend.gpu.trace import code_of
 
 pytestmark = pytest.mark.skipif(nvrtc.library() is None, reason=nvrtc.NO_NVRTC)
 assert gpu.__all__ and layers.__all__  # importing them fills KERNELS and FORMULAS
+WRITTEN_BY_HAND = tuple(KERNELS)  # those of formulas come when they are first used
 
 
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
-def test_compiles(kernel, architecture):
-    for source in cuda_host.variants(kernel, W=("uint8",), AXES=(2,)):
-        assert kernel.name.encode() in nvrtc.compile_cuda(source, architecture)
+@pytest.mark.parametrize("architecture, dtype", [("sm_80", "float64"), ("sm_90", "float32")])
+def test_kernels_compile(architecture, dtype):
+    """All in one program, each in a namespace of its own."""
+    sources = [cuda_host.variants(kernel, T=(dtype,), W=("uint8",), AXES=(2,)) for kernel in WRITTEN_BY_HAND]
+    parts = [f"namespace kernel_{number} {{\n{source}\n}}\n" for number, (source,) in enumerate(sources)]
+    code = nvrtc.compile_cuda("".join(parts), architecture)
+    assert len(sources) > 30 and all(kernel.name.encode() in code for kernel in WRITTEN_BY_HAND)
 
 
 def batches():
@@ -37,16 +41,30 @@ def batches():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("broadcast", [False, True])
 def test_formulas_compile(dtype, broadcast):
-    """Many in one program, which takes a tenth of the time."""
     for batch in batches():
         kernels = []
         for formula in batch:
             results = len(code_of(formula, formula.arrays)[1])
             kernels.append(compiled(formula, (("T", broadcast),) * len(formula.arrays), ("T",) * results))
-        code = nvrtc.compile_cuda("".join(kernel.source(T=dtype) for kernel in kernels), "sm_90")
-        assert all(kernel.name.encode() in code for kernel in kernels)
+        check_all_compile(kernels, dtype)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_of_formulas_compile(dtype):
+    for batch in batches():
+        kernels = []
+        for formula in batch:
+            results = len(code_of(formula, formula.arrays)[1])
+            kernels.append(reduce.compiled(formula, (("T", True),) * len(formula.arrays), ("T",) * (results - 1), 1))
+        check_all_compile(kernels, dtype)
+
+
+def check_all_compile(kernels, dtype):
+    code = nvrtc.compile_cuda("".join(kernel.source(T=dtype) for kernel in kernels), "sm_90", optimized=False)
+    assert all(kernel.name.encode() in code for kernel in kernels)
+
+
+@pytest.mark.parametrize("optimized", [True, False])
 @pytest.mark.parametrize(
     "text, said",
     [
@@ -54,6 +72,6 @@ def test_formulas_compile(dtype, broadcast):
         ('extern "C" __global__ void f(float* x) { int unused; }', '"unused" was declared but never referenced'),
     ],
 )
-def test_errors_and_warnings_are_found(text, said):
+def test_errors_and_warnings_are_found(text, said, optimized):
     with pytest.raises(nvrtc.CompileError, match=said):
-        nvrtc.compile_cuda(text, "sm_80")
+        nvrtc.compile_cuda(text, "sm_80", optimized)
