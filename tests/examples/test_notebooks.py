@@ -36,6 +36,8 @@ def maker():
 
 
 def test_each_example_has_its_notebook_and_it_is_up_to_date(maker):
+    found = [path.relative_to(ROOT).as_posix() for path in maker["scripts"](EXAMPLES)]
+    assert "examples/classification/classify.py" in found
     assert not maker["stale"](EXAMPLES), "run python examples/make_notebooks.py"
 
 
