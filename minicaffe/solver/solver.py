@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import operator
 import os
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from minicaffe.proto.source import SolverSource
 from minicaffe.proto.upgrade import read_solver
 from minicaffe.solver import divergence, nets, pairs, resume
 from minicaffe.solver.actions import Action
+from minicaffe.solver.attributes import Attributes
 from minicaffe.solver.display import Display, Progress
 from minicaffe.solver.history import check_history, load_history, saved_history
 from minicaffe.solver.leftovers import clear_up
@@ -35,7 +35,7 @@ from minicaffe.solver.testing import run_test
 from minicaffe.solver.update import Updater
 
 
-class Solver:
+class Solver(Attributes):
     """Trains a net.
 
         solver = Solver("lenet_solver.prototxt")
@@ -48,7 +48,7 @@ class Solver:
     snapshot_keep: how many snapshots stay; older ones under the same prefix are removed. None for all.
     dtype, memory_order: of the nets, as Net has them.
 
-    net, test_nets: the nets.  iter: updates done.  param: max_iter, display, base_lr.
+    net, test_nets, iter, param: what it has, and where it is (solver/attributes.py).
     action_function: asked after each update, and before each pass of a test, for an Action; None for nobody.
     progress: who follows the run.
     Solver itself takes `type` and `solver_mode` from the file, and so sets the mode of the thread; pycaffe's classes
@@ -73,7 +73,7 @@ class Solver:
         for severity, text in source.notes:
             log.write(severity, text)
         self._source, self._param = source, source.param
-        self.param = Parameters(source.param)
+        self._parameters = Parameters(source.param)
         self.allow_nan, self._keep = allow_nan, checked_keep(snapshot_keep)
         rule = rule_class(self.type or self._param.type, source.origin)
         if not self.type:
@@ -84,10 +84,10 @@ class Solver:
             check_snapshots(self._param, source.origin)
         if self._param.random_seed >= 0:
             random.set_random_seed(self._param.random_seed % 2**32)
-        self.net = nets.train_net(source, dtype=dtype, memory_order=memory_order)
-        self.test_nets = nets.test_nets(source, dtype=dtype, memory_order=memory_order)
+        self._net = nets.train_net(source, dtype=dtype, memory_order=memory_order)
+        self._test_nets = nets.test_nets(source, dtype=dtype, memory_order=memory_order)
         self._updater = Updater(self.net, rule(self._param, source.origin, self.net.backend), self._param)
-        self.iter, self._current_step = 0, 0
+        self._iter, self._current_step = 0, 0
         self._display = Display(self._param.display)
         self._window = self._new_window()
         self._restored_window: LossWindow | None = None
@@ -99,14 +99,6 @@ class Solver:
         self.action_function: Callable[[], Action] | None = None
         self.progress: Progress = Progress()
         log.info("Solver scaffolding done.")
-
-    def __repr__(self) -> str:
-        name = self.net.name or "a net without a name"
-        return f"<{type(self).__name__} of {name}: iteration {self.iter} of {self._param.max_iter}>"
-
-    def _repr_html_(self) -> str:
-        """For a notebook: how far it is, and its net as a picture."""
-        return f"<p>{html.escape(repr(self)[1:-1])}</p>\n{self.net._repr_svg_()}"
 
     def _announce(self) -> None:
         if log.enabled(log.INFO):
@@ -204,7 +196,7 @@ class Solver:
             text = f"{text}; change base_lr, gamma, power, or max_iter"
             raise setting_error(self._source.origin, "lr_policy", text, SolverError)
         self._updater.apply(rate, self.iter + 1)
-        self.iter += 1
+        self._iter += 1
 
     @property
     def lr(self) -> float:
@@ -344,7 +336,7 @@ class Solver:
             # As in Caffe, whatever the type is.
             log.info("SGDSolver: restoring history")
         load_history(self.net, self._updater.history, state.history)
-        self.iter, self._current_step = state.iter, state.current_step
+        self._iter, self._current_step = state.iter, state.current_step
         self._restored_window = window if "loss_window" in extra else None
 
     def restore_newest(self) -> str | None:

@@ -333,6 +333,14 @@ def test_attributes(objects, kind):
         assert name.startswith("_") or documented or mention, f"{name} is nowhere explained"
 
 
+@pytest.mark.parametrize("kind", ["net", "blob", "layer", "solver", "solver.param", "timer"])
+def test_attributes_cannot_be_set(objects, kind):
+    names = {entry.partition(":")[0] for entry in ATTRIBUTES[kind].split()} - {"base_lr"}
+    for name in names - {"_blobs"}:
+        with pytest.raises(AttributeError):
+            setattr(objects[kind], name, None)
+
+
 def test_every_line_is_python():
     assert len(LINES) > 100
     for line in LINES:
