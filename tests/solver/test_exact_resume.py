@@ -38,12 +38,17 @@ def snapshots_of(run, iterations):
     return paths
 
 
-@pytest.mark.parametrize("snapshot_format", FORMATS)
-@pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("kind", SETTINGS)
-def test_from_any_iteration(tmp_path, sources, capsys, kind, source, snapshot_format):
+# What a source has to keep, what a rule has to keep and how it is written have nothing to do with one another: each
+# source with either form, at every iteration with one of them; each rule with either form.
+BY_SOURCE = [("SGD", source, FORMATS[i % 2], EVERY) for i, source in enumerate(SOURCES)]
+BY_SOURCE += [("SGD", source, FORMATS[1 - i % 2], SOME) for i, source in enumerate(SOURCES)]
+BY_RULE = [(kind, SOURCES[i % 4], FORMATS[i % 2], SOME) for i, kind in enumerate([*SETTINGS][1:])]
+BY_RULE += [(kind, SOURCES[(i + 2) % 4], FORMATS[1 - i % 2], SOME) for i, kind in enumerate([*SETTINGS][1:])]
+
+
+@pytest.mark.parametrize("kind, source, snapshot_format, iterations", BY_SOURCE + BY_RULE)
+def test_from_any_iteration(tmp_path, sources, capsys, kind, source, snapshot_format, iterations):
     path = write_run(tmp_path, sources[source], kind, snapshot_format)
-    iterations = EVERY if kind == "SGD" else SOME
     with Run(path, capsys) as straight:
         paths = snapshots_of(straight, iterations)
         straight.solve()
