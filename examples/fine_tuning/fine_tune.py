@@ -109,13 +109,18 @@ def lenet(batch, score, lower):
 def make_solver(name, batch, score, lower=1, seed=0):
     """A solver whose test net has the train net's weights; its files lie in the output folder."""
     files = {part: str(options.out / f"{name}_{part}.prototxt") for part in ("train", "test", "solver")}
-    solver = caffe_pb2.SolverParameter(train_net=files["train"], base_lr=0.01, lr_policy="fixed", momentum=0.9)
-    solver.weight_decay = 0.0005
-    solver.random_seed = seed
-    solver.test_net.append(files["test"])
-    solver.test_iter.append(TESTED // 100)
-    solver.test_interval = 10**9  # tests are run by hand, below
-    solver.test_initialization = False
+    solver = caffe_pb2.SolverParameter(
+        train_net=files["train"],
+        test_net=[files["test"]],
+        test_iter=[TESTED // 100],
+        test_interval=10**9,  # tests are run by hand, below
+        test_initialization=False,
+        base_lr=0.01,
+        lr_policy="fixed",
+        momentum=0.9,
+        weight_decay=0.0005,
+        random_seed=seed,
+    )
     Path(files["train"]).write_text(str(lenet(batch, score, lower)))
     Path(files["test"]).write_text(str(lenet(100, score, lower)))
     Path(files["solver"]).write_text(str(solver))

@@ -90,6 +90,7 @@ def solver_file(name, **settings):
         test_net=[str(options.out / f"{name}_test.prototxt")],
         test_iter=[TEST_BATCHES],
         test_interval=10**9,  # tests are run by hand, below
+        test_initialization=False,
         weight_decay=0.0005,
         lr_policy="inv",  # base_lr * (1 + gamma * iteration) ^ -power
         gamma=0.0001,
