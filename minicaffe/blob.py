@@ -12,7 +12,7 @@ from minicaffe import backend as backends
 from minicaffe.backend import layout as layouts
 from minicaffe.backend.layout import Layout, Shape
 from minicaffe.backend.memory import Storage
-from minicaffe.blob_picture import Pictured
+from minicaffe.blob_picture import BlobPicture, blob_picture
 from minicaffe.errors import MinicaffeError, ShapeError
 
 MAX_AXES = 32
@@ -183,7 +183,7 @@ class Blob:
         return self._storage[which]
 
 
-class HostBlob(Pictured):
+class HostBlob:
     """A blob as scripts see it: NumPy arrays that write through, Caffe's attributes, nothing to assign to.
 
         net.blobs["data"].data[...] = images            # (N, C, H, W)
@@ -301,6 +301,34 @@ class HostBlob(Pictured):
         array = self._blob.diff if which == DIFF else self._blob.data
         self._lent[array.data.ptr] = array
         return array
+
+    # --- for notebooks -------------------------------------------------------------------------
+
+    def picture(self, diff: bool = False, channel_order: str = "BGR") -> BlobPicture:
+        """The values, or the gradient, as an image grid, which a notebook shows (minicaffe/blob_picture.py).
+
+            net.blobs["conv1"].picture()                            # blob alone, as the last line of a cell: the same
+            net.params["conv1"][0].picture(diff=True)
+            net.blobs["data"].picture().image().save("data.png")    # an image of Pillow
+
+        channel_order: what three channels mean, "BGR" or "RGB"; "" shows each as a grey tile. ValueError for another.
+        Looking changes nothing: on a GPU the values there stay the newer ones.
+        """
+        return blob_picture(self._as_it_is(DIFF if diff else DATA), channel_order)
+
+    def _as_it_is(self, which: int) -> np.ndarray:
+        """The values of DATA or DIFF on the host, to read; no memory is taken, and none is moved for good."""
+        blob, storage = self._blob, self._blob.storage(which)
+        if not blob.count:
+            return np.empty(blob.shape or (0,))
+        if not storage.allocated:
+            return np.broadcast_to(blob.dtype.type(0), blob.shape)
+        if storage.host_is_newer:
+            return blob.host_array(which)
+        return blob.backend.to_host(blob.diff if which == DIFF else blob.data)
+
+    def _repr_png_(self) -> bytes:
+        return self.picture().png()
 
     def __repr__(self) -> str:
         return f"<Blob {shape_text(self.shape)}>"

@@ -17,12 +17,9 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from minicaffe.blob import Blob
 
 LARGEST = 960  # pixels, a side of the grid at most
 WISHED = 480  # small grids are enlarged about to this,
@@ -67,38 +64,6 @@ class BlobPicture:
 
     def _repr_png_(self) -> bytes:
         return self.png()
-
-
-class Pictured:
-    """What a blob of scripts offers to see of it; HostBlob inherits this."""
-
-    __slots__ = ()
-    _blob: Blob
-
-    def picture(self, diff: bool = False, channel_order: str = "BGR") -> BlobPicture:
-        """The values, or the gradient, as an image grid, which a notebook shows (minicaffe/blob_picture.py).
-
-            net.blobs["conv1"].picture()                            # blob alone, as the last line of a cell: the same
-            net.params["conv1"][0].picture(diff=True)
-            net.blobs["data"].picture().image().save("data.png")    # an image of Pillow
-
-        channel_order: what three channels mean, "BGR" or "RGB"; "" shows each as a grey tile. ValueError for another.
-        Looking changes nothing: on a GPU the values there stay the newer ones.
-        """
-        return blob_picture(self._values(int(diff)), channel_order)
-
-    def _values(self, which: int) -> np.ndarray:
-        blob, storage = self._blob, self._blob.storage(which)
-        if not blob.count:
-            return np.empty(blob.shape or (0,))
-        if not storage.allocated:
-            return np.broadcast_to(blob.dtype.type(0), blob.shape)
-        if storage.host_is_newer:
-            return blob.host_array(which)
-        return blob.backend.to_host(blob.diff if which else blob.data)
-
-    def _repr_png_(self) -> bytes:
-        return self.picture().png()
 
 
 def blob_picture(values: np.ndarray, channel_order: str = "BGR") -> BlobPicture:
