@@ -12,7 +12,7 @@ from minicaffe.proto import caffe_pb2
 
 if TYPE_CHECKING:
     from minicaffe.net.graph import Graph
-    from minicaffe.net.summary import Summary
+    from minicaffe.net.summary_table import Summary
 
 
 class Shown:
@@ -26,7 +26,7 @@ class Shown:
 
             print(net.summary())        # in a notebook, net.summary() alone shows the table
 
-        Its rows and sums are there as numbers, too: net.summary().parameters (net/summary.py).
+        Its rows and sums are there as numbers, too: net.summary().parameters (net/summary_table.py).
         """
         from minicaffe.net.summary import summarize
 

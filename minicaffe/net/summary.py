@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -17,79 +17,13 @@ from minicaffe.net.build import close_layers, closing_on_error, wire
 from minicaffe.net.graph import Graph
 from minicaffe.net.multiply_adds import multiply_adds
 from minicaffe.net.spec import layer_specs
-from minicaffe.net.summary_text import summary_html, summary_text
+from minicaffe.net.summary_table import Row, Summary
 from minicaffe.net.weights import copy_from
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.upgrade import read_net
 
 if TYPE_CHECKING:
     from minicaffe.net.net import Net
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One layer.
-
-    shapes: of its tops.
-    parameters: values in its blobs, but for those that it shares with an earlier layer.
-    multiply_adds: of a forward pass of the whole batch (net/multiply_adds.py); None for a layer of the user's own.
-    forward: bytes of activations, which are the data of its tops. Memory that an earlier layer has counted (in place,
-    Split, Reshape, Flatten) is not counted again.
-    backward: bytes of activations and of their gradients, which are the diffs of those tops that one flows into:
-    from a later layer's backward, or because the top itself is a loss.
-    magnitude: the mean absolute value of its parameters; None without any, and where their values were not asked for.
-    """
-
-    name: str
-    type: str
-    shapes: tuple[Shape, ...]
-    parameters: int
-    multiply_adds: int | None
-    forward: int
-    backward: int
-    magnitude: float | None = None
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A net's layers, in order, and what they come to; as text a table, of at most 120 columns if it can be.
-
-    name: the net's.  phase: TRAIN or TEST.  rows: one a layer, Split layers included.
-    learned: how many of the parameters have a learning rate other than 0.  value_bytes: bytes of one value.
-    """
-
-    name: str
-    phase: int
-    rows: tuple[Row, ...]
-    learned: int
-    value_bytes: int = 4
-
-    @property
-    def parameters(self) -> int:
-        return sum(row.parameters for row in self.rows)
-
-    @property
-    def multiply_adds(self) -> int:
-        """Of the layers of which it is known."""
-        return sum(row.multiply_adds or 0 for row in self.rows)
-
-    @property
-    def forward(self) -> int:
-        return sum(row.forward for row in self.rows)
-
-    @property
-    def backward(self) -> int:
-        return sum(row.backward for row in self.rows)
-
-    def __str__(self) -> str:
-        return summary_text(self)
-
-    __repr__ = __str__  # what `net.summary()` shows at a prompt
-
-    def _repr_html_(self) -> str:
-        return summary_html(self)
 
 
 def summarize(graph: Graph, name: str = "", values: bool = False) -> Summary:

@@ -447,7 +447,7 @@ def test_a_wide_table_takes_of_the_names(summary_of):
 
 
 def test_sizes_as_text():
-    from minicaffe.net.summary_text import bytes_text
+    from minicaffe.net.summary_table import bytes_text
 
     assert [bytes_text(n) for n in (0, 1023, 1024, 1536, 2**20 - 1, 2**20, 5 * 2**30, 2**42, 2**52)] == [
         "0 B", "1023 B", "1.0 KiB", "1.5 KiB", "1.0 MiB", "1.0 MiB", "5.0 GiB", "4.0 TiB", "4096.0 TiB",

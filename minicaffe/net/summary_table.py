@@ -1,17 +1,15 @@
-"""The text of a Summary, plain or as HTML: a table, and below it what the columns come to."""
+"""Summary: what is known of each layer of a net; as text or HTML a table, and below it what the columns come to."""
 
 from __future__ import annotations
 
 import html
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from minicaffe import log
 
-if TYPE_CHECKING:
-    from minicaffe.net.summary import Row, Summary
-
+Shape = tuple[int, ...]
 HEADINGS = ("layer", "type", "output", "parameters", "multiply-adds", "forward", "backward")
 MAGNITUDE = "mean |w|"
 UNITS = ("KiB", "MiB", "GiB", "TiB")
@@ -19,6 +17,70 @@ UNITS = ("KiB", "MiB", "GiB", "TiB")
 WORDS = 3
 # Long names are shortened to this, and further for a table of 120 columns, but not below 16.
 LONGEST, COLUMNS, SHORTEST = 32, 120, 16
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer.
+
+    shapes: of its tops.
+    parameters: values in its blobs, but for those that it shares with an earlier layer.
+    multiply_adds: of a forward pass of the whole batch (net/multiply_adds.py); None for a layer of the user's own.
+    forward: bytes of activations, which are the data of its tops. Memory that an earlier layer has counted (in place,
+    Split, Reshape, Flatten) is not counted again.
+    backward: bytes of activations and of their gradients, which are the diffs of those tops that one flows into:
+    from a later layer's backward, or because the top itself is a loss.
+    magnitude: the mean absolute value of its parameters; None without any, and where their values were not asked for.
+    """
+
+    name: str
+    type: str
+    shapes: tuple[Shape, ...]
+    parameters: int
+    multiply_adds: int | None
+    forward: int
+    backward: int
+    magnitude: float | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A net's layers, in order, and what they come to; as text a table, of at most 120 columns if it can be.
+
+    name: the net's.  phase: TRAIN or TEST.  rows: one a layer, Split layers included.
+    learned: how many of the parameters have a learning rate other than 0.  value_bytes: bytes of one value.
+    """
+
+    name: str
+    phase: int
+    rows: tuple[Row, ...]
+    learned: int
+    value_bytes: int = 4
+
+    @property
+    def parameters(self) -> int:
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of the layers of which it is known."""
+        return sum(row.multiply_adds or 0 for row in self.rows)
+
+    @property
+    def forward(self) -> int:
+        return sum(row.forward for row in self.rows)
+
+    @property
+    def backward(self) -> int:
+        return sum(row.backward for row in self.rows)
+
+    def __str__(self) -> str:
+        return summary_text(self)
+
+    __repr__ = __str__  # what `net.summary()` shows at a prompt
+
+    def _repr_html_(self) -> str:
+        return summary_html(self)
 
 
 def summary_text(summary: Summary) -> str:
