@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from minicaffe import log
+from minicaffe.net.columns import html_row, text_row, widths_of
 
 Shape = tuple[int, ...]
 HEADINGS = ("layer", "type", "output", "parameters", "multiply-adds", "forward", "backward")
 MAGNITUDE = "mean |w|"
 UNITS = ("KiB", "MiB", "GiB", "TiB")
-# Columns of words, which begin at their left edge; numbers end at their right.
-WORDS = 3
+NUMBERS = range(HEADINGS.index("parameters"), len(HEADINGS) + 1)
 # Long names are shortened to this, and further for a table of 120 columns, but not below 16.
 LONGEST, COLUMNS, SHORTEST = 32, 120, 16
 
@@ -86,29 +86,19 @@ class Summary:
 def summary_text(summary: Summary) -> str:
     table = table_of(summary)
     widths = fit_names(table)
-    head, *body, foot = (aligned(cells, widths) for cells in table)
+    head, *body, foot = (text_row(cells, widths, NUMBERS) for cells in table)
     rule = "-" * table_width(widths)
     return "\n".join([title(summary), rule, head, rule, *body, rule, foot, rule, *notes(summary)])
 
 
 def summary_html(summary: Summary) -> str:
     """The same as a table of HTML."""
-    head, *body, foot = (html_row(cells) for cells in table_of(summary))
-    head = head.replace("<td", "<th").replace("</td", "</th")
+    head, *lines = table_of(summary)
+    *body, foot = (html_row(cells, NUMBERS) for cells in lines)
     below = html.escape("\n".join(notes(summary)))
     return (
-        f"<table><caption>{html.escape(title(summary))}</caption>\n<thead>{head}</thead>\n<tbody>\n"
-        + "\n".join(body)
-        + f"\n</tbody>\n<tfoot>{foot}</tfoot></table>\n<pre>{below}</pre>"
-    )
-
-
-def html_row(cells: Sequence[str]) -> str:
-    sides = ["left" if column < WORDS else "right" for column in range(len(cells))]
-    return "".join(
-        ["<tr>"]
-        + [f'<td style="text-align: {side}">{html.escape(cell)}</td>' for side, cell in zip(sides, cells, strict=True)]
-        + ["</tr>"]
+        f"<table><caption>{html.escape(title(summary))}</caption>\n<thead>{html_row(head, NUMBERS, 'th')}</thead>\n"
+        "<tbody>\n" + "\n".join(body) + f"\n</tbody>\n<tfoot>{foot}</tfoot></table>\n<pre>{below}</pre>"
     )
 
 
@@ -129,7 +119,7 @@ def table_of(summary: Summary) -> list[list[str]]:
 
 def fit_names(table: list[list[str]]) -> list[int]:
     """Shorten names where the table would be too wide; the widths of its columns."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    widths = widths_of(table)
     widths[0] = min(widths[0], LONGEST)
     widths[0] = min(widths[0], max(SHORTEST, widths[0] - max(0, table_width(widths) - COLUMNS)))
     for cells in table:
@@ -184,12 +174,6 @@ def bytes_text(count: int) -> str:
     while power < len(UNITS) and count / 1024**power >= 1023.95:
         power += 1
     return f"{count / 1024**power:.1f} {UNITS[power - 1]}"
-
-
-def aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    words = [cell.ljust(width) for cell, width in zip(cells[:WORDS], widths[:WORDS], strict=True)]
-    numbers = [cell.rjust(width) for cell, width in zip(cells[WORDS:], widths[WORDS:], strict=True)]
-    return "  ".join([*words, *numbers]).rstrip()
 
 
 def notes(summary: Summary) -> Iterator[str]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from minicaffe import log
 from minicaffe.errors import ShapeError
+from minicaffe.net.columns import html_row, text_row, widths_of
 
 Shapes = Sequence[Sequence[int]]
 HEADINGS = ("", "layer", "parameters", "values", "")
-# Words begin at the left edge of their column, numbers end at the right one.
-NUMBERS = HEADINGS.index("values")
+NUMBERS = (HEADINGS.index("values"),)
 
 
 class WeightsMismatchError(ShapeError):
@@ -90,7 +90,7 @@ class WeightsTable:
         return f"<WeightsTable {self.title()}>"
 
     def _repr_html_(self) -> str:
-        lines = [html_row(HEADINGS, "th"), *(html_row(row, "td") for row in self._all_cells())]
+        lines = [html_row(HEADINGS, NUMBERS, "th"), *(html_row(cells, NUMBERS) for cells in self._all_cells())]
         return f"<table><caption>{html.escape(self.title())}</caption>\n" + "\n".join(lines) + "\n</table>"
 
 
@@ -110,14 +110,5 @@ def shapes_text(shapes: Shapes) -> str:
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Rows of cells as lines whose columns lie below each other."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        padded = [
-            cell.rjust(width) if column == NUMBERS else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield ("  " + "  ".join(padded)).rstrip()
-
-
-def html_row(row: Sequence[str], tag: str) -> str:
-    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row) + "</tr>"
+    widths = widths_of(rows)
+    return ("  " + text_row(row, widths, NUMBERS) for row in rows)

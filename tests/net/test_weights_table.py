@@ -186,7 +186,8 @@ def test_a_table_of_nothing():
 def test_the_table_of_a_notebook():
     found = TABLE._repr_html_()
     assert found.startswith("<table><caption>old.caffemodel: copied") and found.count("<tr>") == 4
-    assert "<td>ip&lt;2&gt;</td><td>10x500</td><td>5,000</td>" in found
+    left, right = ('<td style="text-align: left">', '<td style="text-align: right">')
+    assert f"{left}ip&lt;2&gt;</td>{left}10x500</td>{right}5,000</td>" in found
 
 
 def test_a_summary_with_weights_says_nothing(tmp_path, logged):
