@@ -219,11 +219,11 @@ class Net(Scripting):
         Raises ShapeError where parameters do not fit, with the table as its `table`, and FileError or FormatError for
         a file that cannot be read; nothing was copied then.
         """
-        return weight_files.copy_from(self, path, mismatched)
+        return weight_files.copy_from(self.graph, path, mismatched)
 
     def load_hdf5(self, path: Path, mismatched: str = "error") -> WeightsTable:
         """Copy the parameters of equally named layers from an HDF5 file, as copy_from does (net/weights_hdf5.py)."""
-        return weights_hdf5.load_hdf5(self, path, mismatched)
+        return weights_hdf5.load_hdf5(self.graph, path, mismatched)
 
     def share_trained_layers_with(self, other: Net) -> None:
         """Use other's parameter memory in equally named layers: data, not diff.

@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -21,9 +20,6 @@ from minicaffe.net.summary_table import Row, Summary
 from minicaffe.net.weights import copy_from
 from minicaffe.proto import caffe_pb2
 from minicaffe.proto.upgrade import read_net
-
-if TYPE_CHECKING:
-    from minicaffe.net.net import Net
 
 
 def summarize(graph: Graph, name: str = "", values: bool = False) -> Summary:
@@ -78,18 +74,10 @@ def read_summary(
         graph = wire(layer_specs(source.param.layer, source.origins), state, source.param, context)
         with closing_on_error(graph):
             if weights is not None:
-                copy_from(cast("Net", Parameters(graph)), weights)
+                copy_from(graph, weights)
             summary = summarize(graph, source.param.name, values=weights is not None)
         close_layers(graph.layers)
     return summary
-
-
-class Parameters:
-    """All that copy_from asks of a net."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.learnable_params = [parameter.blob for parameter in graph.parameters.learnable]
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from minicaffe.io.caffemodel import read_caffemodel
 from minicaffe.io.caffemodel_write import Written, write_caffemodel
 from minicaffe.io.wire_file import is_hdf5
 from minicaffe.layers.base import Layer
+from minicaffe.net.graph import Graph
 from minicaffe.net.weights_hdf5 import load_hdf5
 from minicaffe.net.weights_match import ERROR, Matching, Pairs, check_choice
 from minicaffe.net.weights_table import WeightsTable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Path = str | os.PathLike[str]
 
 
-def copy_from(net: Net, path: Path, mismatched: str = ERROR) -> WeightsTable:
+def copy_from(graph: Graph, path: Path, mismatched: str = ERROR) -> WeightsTable:
     """Copy the blobs of every layer of a file into the first layer of that name; others are logged.
 
     A file whose content is HDF5, whatever its name, is read as load_hdf5 does.
@@ -36,11 +37,11 @@ def copy_from(net: Net, path: Path, mismatched: str = ERROR) -> WeightsTable:
     check_choice(mismatched)
     where = os.fsdecode(path)
     if is_hdf5(path):
-        return load_hdf5(net, path, mismatched)
-    matching = Matching(first_of_name(net), where, lambda layer, source: fit(layer, source, "copy", where))
+        return load_hdf5(graph, path, mismatched)
+    matching = Matching(first_of_name(graph), where, lambda layer, source: fit(layer, source, "copy", where))
     for source in read_caffemodel(path):
         matching.add(source, [blob.shape for blob in source.blobs])
-    table = matching.finish(net, mismatched)
+    table = matching.finish(graph, mismatched)
     for blob, stored in matching.pairs:
         # Old shapes have more axes, and any file may be in double precision.
         blob.load(DATA, stored.data.reshape(blob.shape))
@@ -49,9 +50,9 @@ def copy_from(net: Net, path: Path, mismatched: str = ERROR) -> WeightsTable:
     return table
 
 
-def first_of_name(net: Net) -> dict[str, Layer]:
+def first_of_name(graph: Graph) -> dict[str, Layer]:
     """The layers by name; where several bear one, it stands for the first."""
-    return {layer.name: layer for layer in reversed(net.graph.layers)}
+    return {layer.name: layer for layer in reversed(graph.layers)}
 
 
 def fit(layer: Layer, source: Any, verb: str, where: str) -> Pairs | str:
@@ -88,7 +89,7 @@ def share_trained_layers_with(net: Net, other: Net) -> None:
         ours, theirs = (f"{n.dtype} on {n.backend.name}" for n in (net, other))
         raise DeviceError(f"nets share memory on one device, in one precision: one is {ours}, the other {theirs}")
     where = "the other net"
-    matching = Matching(first_of_name(net), where, lambda layer, source: fit(layer, source, "share", where))
+    matching = Matching(first_of_name(net.graph), where, lambda layer, source: fit(layer, source, "share", where))
     for source in other.graph.layers:
         matching.add(source, [blob.shape for blob in source.blobs])
     matching.check("To learn this layer's parameters from scratch rather than share them, rename the layer")

@@ -10,6 +10,7 @@ from minicaffe.errors import ParamError
 from minicaffe.io.hashing import Written
 from minicaffe.io.hdf5_weights import HDF5Layer, read_hdf5_weights, write_hdf5_weights
 from minicaffe.layers.base import Layer
+from minicaffe.net.graph import Graph
 from minicaffe.net.weights_match import ERROR, Matching, Pairs, check_choice
 from minicaffe.net.weights_table import WeightsTable
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Path = str | os.PathLike[str]
 
 
-def load_hdf5(net: Net, path: Path, mismatched: str = ERROR) -> WeightsTable:
+def load_hdf5(graph: Graph, path: Path, mismatched: str = ERROR) -> WeightsTable:
     """Copy the datasets of every layer group into the last layer of that name; others are logged.
 
     A blob that is shared in this net, and not its owner's, may be missing in the file. Gradients are not loaded.
@@ -30,13 +31,13 @@ def load_hdf5(net: Net, path: Path, mismatched: str = ERROR) -> WeightsTable:
     FormatError or FileError for a file that cannot be read.
     """
     check_choice(mismatched)
-    where, owned = os.fsdecode(path), _owned(net)
+    where, owned = os.fsdecode(path), _owned(graph)
     # The last layer of a name, where several bear it: so Caffe does here, unlike for binary files.
-    by_name = {layer.name: layer for layer in net.graph.layers}
+    by_name = {layer.name: layer for layer in graph.layers}
     matching = Matching(by_name, where, lambda layer, source: _fit(layer, source, owned, where))
     for source in read_hdf5_weights(path, by_name):
         matching.add(source, source.shapes or [values.shape for values in source.blobs.values()])
-    table = matching.finish(net, mismatched)
+    table = matching.finish(graph, mismatched)
     for blob, values in matching.pairs:
         blob.load(DATA, values)
     return table
@@ -45,7 +46,7 @@ def load_hdf5(net: Net, path: Path, mismatched: str = ERROR) -> WeightsTable:
 def save_hdf5(net: Net, path: Path, *, write_diff: bool = False, hashed: bool = True) -> Written:
     """Write the net's weights, all or nothing. Returns the file's size and, if it is wanted, SHA-256."""
     _check_names(net, os.fspath(path))
-    owned = _owned(net)
+    owned = _owned(net.graph)
     data, diff = (
         {
             layer.name: {i: blob.host_array(which) for i, blob in enumerate(layer.blobs) if id(blob) in stored}
@@ -56,9 +57,9 @@ def save_hdf5(net: Net, path: Path, *, write_diff: bool = False, hashed: bool = 
     return write_hdf5_weights(path, data, diff if write_diff else None, hashed=hashed)
 
 
-def _owned(net: Net) -> set[int]:
+def _owned(graph: Graph) -> set[int]:
     """The blobs that are their own, by id: the others share the memory of one of them."""
-    return {id(blob) for blob in net.learnable_params}
+    return {id(parameter.blob) for parameter in graph.parameters.learnable}
 
 
 def _fit(layer: Layer, source: HDF5Layer, owned: set[int], where: str) -> Pairs | str:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minicaffe import log
 from minicaffe.blob import DATA, Blob
 from minicaffe.errors import ParamError
 from minicaffe.layers.base import Layer
+from minicaffe.net.graph import Graph
 from minicaffe.net.weights_table import Row, Shapes, WeightsMismatchError, WeightsTable, shapes_text
-
-if TYPE_CHECKING:
-    from minicaffe.net.net import Net
 
 # A layer's blobs, each with what it takes.
 Pairs = list[tuple[Blob, Any]]
@@ -72,10 +70,10 @@ class Matching:
         error.table = self.table
         raise error
 
-    def finish(self, net: Net, mismatched: str) -> WeightsTable:
+    def finish(self, graph: Graph, mismatched: str) -> WeightsTable:
         """The table, now with the layers that no source has, logged. Raises as check if a layer may not be left out."""
         written = {id(blob.storage(DATA)) for blob, _ in self.pairs}
-        for layer in net.graph.layers:
+        for layer in graph.layers:
             # Another layer's parameters may be this one's, too.
             missing = any(id(blob.storage(DATA)) not in written for blob in layer.blobs)
             if missing and layer not in self._misfits:
