@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -218,6 +218,14 @@ class HostBlob:
     def diff(self) -> np.ndarray:
         """The gradient with respect to `data`."""
         return self._blob.host_array(DIFF)
+
+    @data.setter
+    def data(self, values: Any) -> NoReturn:
+        raise AttributeError("a blob's data cannot be assigned to: write into it, blob.data[...] = values")
+
+    @diff.setter
+    def diff(self, values: Any) -> NoReturn:
+        raise AttributeError("a blob's diff cannot be assigned to: write into it, blob.diff[...] = values")
 
     @property
     def shape(self) -> Shape:

@@ -247,7 +247,8 @@ def test_host_blob_has_caffes_attributes():
 
 @pytest.mark.parametrize("name", ["data", "diff", "shape", "count", "num"])
 def test_nothing_can_be_assigned(name):
-    with pytest.raises(AttributeError):
+    advice = rf"write into it, blob\.{name}\[\.\.\.\] = values" if name in ("data", "diff") else name
+    with pytest.raises(AttributeError, match=advice):
         setattr(HostBlob(make()), name, 1)
 
 
