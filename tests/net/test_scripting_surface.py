@@ -1,6 +1,5 @@
-"""What pycaffe's scripts find on a net: names, signatures, what may not be assigned; and traps that are none here."""
+"""What pycaffe's scripts do with a net: hooks, lists of names, silent nets; and traps that are none here."""
 
-import inspect
 from collections import OrderedDict
 
 import numpy as np
@@ -9,65 +8,10 @@ from net_kit import inner_product, inputs, layer, make_net, set_blobs
 
 import minicaffe as caffe
 
-# As pycaffe has them, positional ones without a name of their own there under the names of its documentation.
-SIGNATURES = {
-    "forward": "(self, blobs=None, start=None, end=None, **kwargs)",
-    "backward": "(self, diffs=None, start=None, end=None, **kwargs)",
-    "forward_all": "(self, blobs=None, **kwargs)",
-    "forward_backward_all": "(self, blobs=None, diffs=None, **kwargs)",
-    "set_input_arrays": "(self, data, labels)",
-    "_set_input_arrays": "(self, data, labels)",
-    "_batch": "(self, blobs)",
-    "_forward": "(self, start, end)",
-    "_backward": "(self, start, end)",
-    "_top_ids": "(self, i)",
-    "_bottom_ids": "(self, i)",
-    "reshape": "(self)",
-    "load_hdf5": "(self, path, mismatched='error')",
-    "copy_from": "(self, path, mismatched='error')",
-    "share_with": "(self, other)",
-    "before_forward": "(self, f)",
-    "after_forward": "(self, f)",
-    "before_backward": "(self, f)",
-    "after_backward": "(self, f)",
-}
-PROPERTIES = (
-    *("blobs", "params", "layers", "layer_dict", "inputs", "outputs", "top_names", "bottom_names"),
-    *("blob_loss_weights", "_layer_names", "_blob_names", "_inputs", "_outputs", "_blob_loss_weights"),
-)
-
-
-def bare(function):
-    """A signature without its annotations."""
-    found = inspect.signature(function)
-    parameters = [one.replace(annotation=one.empty) for one in found.parameters.values()]
-    return str(found.replace(parameters=parameters, return_annotation=found.empty))
-
 
 @pytest.fixture
 def net():
     return make_net("force_backward: true " + inputs("x", shape=(2, 5)) + inner_product("ip", "x", "y", 4))
-
-
-@pytest.mark.parametrize("name", SIGNATURES)
-def test_methods(name):
-    method = getattr(caffe.Net, name)
-    assert bare(method) == SIGNATURES[name]
-    assert inspect.getdoc(method)
-
-
-def test_the_constructor():
-    expected = "(network_file, phase, level=0, stages=None, weights=None, *, dtype="
-    assert bare(caffe.Net).startswith(expected)
-    parameters = inspect.signature(caffe.Net).parameters
-    assert parameters["level"].default == 0 and parameters["stages"].default is None
-
-
-@pytest.mark.parametrize("name", PROPERTIES)
-def test_properties_cannot_be_assigned(net, name):
-    assert inspect.getdoc(getattr(caffe.Net, name)) or name.startswith("_")
-    with pytest.raises(AttributeError):
-        setattr(net, name, None)
 
 
 def test_a_net_of_a_solver_is_the_same_class():
