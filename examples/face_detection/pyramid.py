@@ -16,10 +16,11 @@ def scales(width, height, min_size, factor):
     The first is for faces of min_size pixels, each further one `factor` times the one before, and in the last the
     photograph's shorter side is still CELL pixels or more.
     """
-    found, scale = [], CELL / min_size
-    while scale * min(width, height) >= CELL:
-        found.append(scale)
-        scale *= factor
+    found, face = [], min_size
+    # In the photograph's pixels: 12 / 47 * 47 is less than 12.
+    while face <= min(width, height):
+        found.append(CELL / face)
+        face /= factor
     return found
 
 

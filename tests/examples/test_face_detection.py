@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from example_kit import ROOT
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from PIL import Image, ImageOps
 
 from minicaffe import log
@@ -110,6 +110,7 @@ def test_refine():
 # --- the pyramid -------------------------------------------------------------------------------
 
 
+@example(47, 60, 47.0, 0.709)
 @given(st.integers(12, 3000), st.integers(12, 3000), st.floats(6, 100), st.floats(0.3, 0.9))
 def test_scales(width, height, min_size, factor):
     scales = pyramid.scales(width, height, min_size, factor)
