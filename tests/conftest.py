@@ -11,6 +11,7 @@ import hypothesis
 import numpy as np
 import pytest
 from gpu_fixtures import fake_gpu, real_gpu  # noqa: F401
+from transfer_kit import transfers  # noqa: F401
 
 from minicaffe import backend as backends
 from minicaffe.errors import DeviceError

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from net_kit import inner_product, inputs, layer, make_net
-from transfer_kit import transfers  # noqa: F401
 
 from minicaffe import backend
 from minicaffe.backend.memory import HEAD_AT_DEVICE, HEAD_AT_HOST
@@ -56,7 +55,7 @@ def test_every_number_is_that_of_the_cpu(fake_gpu):
         np.testing.assert_allclose(found[name], array, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
-def test_a_pass_carries_nothing_to_and_fro(transfers):  # noqa: F811
+def test_a_pass_carries_nothing_to_and_fro(transfers):
     net = fed()
     net.run_forward()
     net.run_backward()
@@ -70,7 +69,7 @@ def test_a_pass_carries_nothing_to_and_fro(transfers):  # noqa: F811
     assert len(transfers) <= 2 * 2
 
 
-def test_the_first_pass_carries_what_the_script_wrote_and_no_more(transfers):  # noqa: F811
+def test_the_first_pass_carries_what_the_script_wrote_and_no_more(transfers):
     net = fed()
     net.run_forward()
     transfers.clear()
@@ -82,7 +81,7 @@ def test_the_first_pass_carries_what_the_script_wrote_and_no_more(transfers):  #
     assert [one for one in transfers if one[1] > 1] == [("get", 4 * 14 * 13), ("set", 4 * 14 * 13)]
 
 
-def test_the_loss_stays_on_the_device(transfers):  # noqa: F811
+def test_the_loss_stays_on_the_device(transfers):
     net = fed()
     net.run_forward()
     transfers.clear()

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from solver_kit import write_solver
-from transfer_kit import transfers  # noqa: F401
 
 from minicaffe.solver import SGDSolver
 
@@ -29,20 +28,20 @@ SETTINGS = 'base_lr: 0.01 momentum: 0.9 weight_decay: 0.0005 lr_policy: "inv" ga
 
 
 @pytest.fixture
-def solver(transfers, tmp_path):  # noqa: F811
+def solver(transfers, tmp_path):
     solver = SGDSolver(write_solver(tmp_path, SETTINGS, LENET))
     solver.step(2)
     transfers.clear()
     return solver
 
 
-def test_a_step_carries_nothing_to_and_fro(solver, transfers):  # noqa: F811
+def test_a_step_carries_nothing_to_and_fro(solver, transfers):
     """Of labels that lie on the device one number is asked: where the first is that is none. All else stays there."""
     solver.step(3)
     assert transfers == [("get", 1)] * 3
 
 
-def test_without_labels_nothing_at_all(transfers, tmp_path):  # noqa: F811
+def test_without_labels_nothing_at_all(transfers, tmp_path):
     net = LENET.replace("SoftmaxWithLoss", "EuclideanLoss").replace("shape { dim: 4 }", "shape { dim: 4 dim: 10 }")
     solver = SGDSolver(write_solver(tmp_path, SETTINGS, net))
     solver.step(2)
