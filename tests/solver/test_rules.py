@@ -65,14 +65,13 @@ def float32s(*values):
     return map(float, np.float32(values))
 
 
-@pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("iterations", [1, 2, 4])
-@pytest.mark.parametrize("momentum", [0, 0.5, 0.95])
+MOMENTA = [(kind, momentum) for kind in TYPES for momentum in ((0,) if kind in WITHOUT_MOMENTUM else (0, 0.5, 0.95))]
+
+
+@pytest.mark.parametrize("kind, momentum", MOMENTA)
 @pytest.mark.parametrize("decay", [0, 0.5])
-@pytest.mark.parametrize("rate", [0.01, 1.0])
-@pytest.mark.parametrize("iter_size", [1, 2])
-def test_definition(tmp_path, rng, kind, rate, decay, momentum, iterations, iter_size):
-    momentum = 0 if kind in WITHOUT_MOMENTUM else momentum
+@pytest.mark.parametrize("rate, iter_size", [(0.01, 2), (1.0, 1)])
+def test_definition(tmp_path, rng, kind, rate, decay, momentum, iter_size, iterations=4):
     settings = f"base_lr: {rate} weight_decay: {decay} momentum: {momentum} delta: 1e-6 rms_decay: 0.9 momentum2: 0.99"
     solver, start, x, t = trained(tmp_path, rng, kind, settings, iterations, iter_size)
     numbers = dict(zip(("mu2", "decay", "eps"), float32s(0.99, 0.9, 1e-6), strict=True))
