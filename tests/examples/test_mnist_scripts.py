@@ -26,18 +26,18 @@ PYTHON = """\
     #!{executable}
     import os, runpy, sys
     sys.path.insert(0, {root!r})
-    from minicaffe.tools import digits, mnist_files
-    from pathlib import Path
-
-    def files(folder):
-        return {{file.name: Path(folder, file.name).read_bytes() for file in mnist_files.FILES}}
-
     assert sys.argv.pop(1) == "-m", sys.argv
     module = sys.argv.pop(1)
     if module == "minicaffe.train":
         print("cwd", os.getcwd())
         print("train", *sys.argv[1:])
         sys.exit(3)
+    from minicaffe.tools import digits, mnist_files
+    from pathlib import Path
+
+    def files(folder):
+        return {{file.name: Path(folder, file.name).read_bytes() for file in mnist_files.FILES}}
+
     generated = files({generated!r})
     digits.draw_files = lambda seed: generated
     mnist_files.FILES = tuple(
