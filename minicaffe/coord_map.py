@@ -123,13 +123,12 @@ def _walk(start: Top) -> Iterator[tuple[Top, Map]]:
     while queue:
         top = queue.popleft()
         yield top, maps[top]
+        try:
+            step = coord_map(top.fn)
+        except UndefinedMapException:
+            continue
         # The second bottom of a Crop gives a size, no coordinates.
-        bottoms = top.fn.inputs[:1] if top.fn.type_name == "Crop" else top.fn.inputs
-        for bottom in bottoms:
-            try:
-                step = coord_map(top.fn)
-            except UndefinedMapException:
-                break
+        for bottom in top.fn.inputs[:1] if top.fn.type_name == "Crop" else top.fn.inputs:
             if bottom not in maps:
                 maps[bottom] = compose(maps[top], step)
                 queue.append(bottom)
