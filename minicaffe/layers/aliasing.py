@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,8 @@ class Alias:
     """
 
     def __init__(self, layer: Layer) -> None:
-        self.layer = layer
+        # The layer owns this, and a cycle would outlive the net.
+        self.layer: Layer = weakref.proxy(layer)
         self.memory: Blob | None = None
 
     def reshape(self, bottom: Blob, top: Blob, shape: layout.Shape) -> None:

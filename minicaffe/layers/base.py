@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -222,6 +223,10 @@ class Layer:
     def error(self, kind: Callable[..., Kind], message: str, field: str = "") -> Kind:
         """An exception that says where this layer stands in its file. field: "pooling_param.stride"."""
         return self.origin.error(kind, message, field, layer=self.name, layer_type=self.type)
+
+    def error_maker(self) -> Callable[[type[MinicaffeError], str, str], MinicaffeError]:
+        """`error`, for a helper that this layer owns: it does not hold the layer, which would make a cycle."""
+        return partial(self.origin.error, layer=self.name, layer_type=self.type)
 
     def placing_errors(self) -> AbstractContextManager[None]:
         """Give this layer's place to an error inside the `with` that names none."""

@@ -100,7 +100,7 @@ class BasePrefetchingDataLayer(Layer):
             raise self.error(ParamError, "is 0, must be 1 or more: items per batch", f"{self.param_name}.batch_size")
         check_source(self, self.param.source, f"{self.param_name}.source", self.source_kind)
         self.transformer = DataTransformer(
-            self.layer_param.transform_param, self.phase, self.context.seed, self.name, self.error
+            self.layer_param.transform_param, self.phase, self.context.seed, self.name, self.error_maker()
         )
         slots = [Batch(self.context.dtype, top[0].layout) for _ in range(self._read_prefetch())]
         shape = (self.batch_size, *self.open())

@@ -6,6 +6,7 @@ computes the gradient from the wrong values; here the right ones are kept, and o
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from minicaffe.blob import Blob
@@ -20,7 +21,8 @@ class Kept:
     """
 
     def __init__(self, layer: Layer) -> None:
-        self._layer = layer
+        # The layer owns this: a cycle would keep its memory until the garbage collector comes round.
+        self._layer: Layer = weakref.proxy(layer)
         self._x: Blob | None = None
         self._y: Blob | None = None
 

@@ -49,7 +49,7 @@ class MemoryDataLayer(Layer):
         self.batch_size: int = param.batch_size
         self.item_shape = (param.channels, param.height, param.width)
         self.transformer = DataTransformer(
-            self.layer_param.transform_param, self.phase, self.context.seed, self.name, self.error
+            self.layer_param.transform_param, self.phase, self.context.seed, self.name, self.error_maker()
         )
         told = f"{self.batch_size}, for items {shape_text(self.item_shape)}"
         with self.blaming("memory_data_param.batch_size", told):

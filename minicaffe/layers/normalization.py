@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,7 +63,8 @@ class Groups:
     """
 
     def __init__(self, layer: Layer) -> None:
-        self.layer = layer
+        # The layer owns this, and a cycle would outlive the net.
+        self.layer: Layer = weakref.proxy(layer)
         self._mean, self._inverse = layer.new_like_top(), layer.new_like_top()
         self._kept = layer.new_like_top()
         self.size = 0

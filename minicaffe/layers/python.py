@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from minicaffe import errors
@@ -38,7 +39,9 @@ class PythonLayer(Layer):
         self.blobs += [self.stored_blob(*numbered) for numbered in enumerate(self.layer_param.blobs)]
         del self.layer_param.blobs[:]
         self.user = self.user_class()(self.layer_param)
-        vars(self.user)["blobs"] = BlobVec(self.blobs, self.new_blob)
+        # Not self.new_blob: an object that held the layer that holds it would be freed late, with all its memory.
+        new_blob = partial(Blob, backend=self.context.backend, dtype=self.context.dtype)
+        vars(self.user)["blobs"] = BlobVec(self.blobs, new_blob)
         self.user.param_str = self.user.param_str_ = self.layer_param.python_param.param_str
         self.user.phase = self.phase
         self.user.setup(views(bottom), views(top))

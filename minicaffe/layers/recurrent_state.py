@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,8 @@ class RecurrentState:
     """
 
     def __init__(self, layer: Layer, names: Sequence[str]) -> None:
-        self._layer = layer
+        # The layer owns this, and a cycle would outlive the net.
+        self._layer: Layer = weakref.proxy(layer)
         self._blobs = {name: layer.new_blob((0,)) for name in names}
 
     def reshape(self, streams: int, size: int) -> None:
