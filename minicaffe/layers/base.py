@@ -224,7 +224,7 @@ class Layer:
         """An exception that says where this layer stands in its file. field: "pooling_param.stride"."""
         return self.origin.error(kind, message, field, layer=self.name, layer_type=self.type)
 
-    def error_maker(self) -> Callable[[type[MinicaffeError], str, str], MinicaffeError]:
+    def error_maker(self) -> Callable[..., MinicaffeError]:
         """`error`, for a helper that this layer owns: it does not hold the layer, which would make a cycle."""
         return partial(self.origin.error, layer=self.name, layer_type=self.type)
 
