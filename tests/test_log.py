@@ -1,6 +1,7 @@
 """Log lines: their exact form, who is silenced, copies in files, and peace with a progress bar."""
 
 import datetime
+import importlib.util
 import inspect
 import io
 import os
@@ -99,11 +100,22 @@ def test_a_level_silences_what_is_less_severe(capsys, level):
 @pytest.mark.parametrize(
     ("value", "seen"), [("0", "IWE"), ("1", "WE"), ("2", "E"), ("3", ""), ("", "IWE"), ("x", "IWE")]
 )
-def test_glog_minloglevel_is_honoured(value, seen):
+def test_glog_minloglevel_is_honoured(value, seen, monkeypatch, capsys):
+    monkeypatch.setenv("GLOG_minloglevel", value)
+    spec = importlib.util.spec_from_file_location("just_imported", log.__file__)
+    fresh = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, fresh)
+    spec.loader.exec_module(fresh)
+    for severity in (fresh.info, fresh.warning, fresh.error):
+        severity("said")
+    assert "".join(line[0] for line in capsys.readouterr().err.splitlines()) == seen
+
+
+def test_glog_minloglevel_silences_a_process():
     code = "from minicaffe import log; log.info('a'); log.warning('b'); log.error('c')"
-    environment = {**os.environ, "GLOG_minloglevel": value}
+    environment = {**os.environ, "GLOG_minloglevel": "2"}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert "".join(line[0] for line in run.stderr.splitlines()) == seen
+    assert [line[0] for line in run.stderr.splitlines()] == ["E"]
     assert run.stdout == ""
 
 

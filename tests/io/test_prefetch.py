@@ -261,9 +261,16 @@ print("end")
 
 
 @pytest.mark.parametrize(
-    "work", ["pass", "time.sleep(0.05)", "sum(range(10**6))", "raise ValueError", "time.sleep(60)"]
+    "work, main",
+    [
+        ("pass", "time.sleep(0.1)"),
+        ("time.sleep(0.05)", "time.sleep(0.1); raise SystemExit(0)"),
+        ("sum(range(10**6))", "time.sleep(0.1)"),
+        ("raise ValueError", "time.sleep(0.1); raise SystemExit(0)"),
+        ("time.sleep(60)", "time.sleep(0.1)"),
+        ("time.sleep(60)", "time.sleep(0.1); raise SystemExit(0)"),
+    ],
 )
-@pytest.mark.parametrize("main", ["time.sleep(0.1)", "time.sleep(0.1); raise SystemExit(0)"])
 def test_a_script_that_forgets_to_close_exits_at_once(work, main):
     code = SCRIPT.format(work=work, main=main)
     started = time.monotonic()

@@ -58,7 +58,10 @@ def test_a_net_that_is_dropped_or_closed_takes_its_thread_along(net_file, db):
     assert not threads()
 
 
-@pytest.mark.parametrize("end", ["", "raise SystemExit(3)", "1 / 0", "net.close()"])
+ENDS = ["", "raise SystemExit(3)", "1 / 0", "net.close()"]
+
+
+@pytest.mark.parametrize("kind, end", [*(("lmdb", end) for end in ENDS), ("leveldb", "")], indirect=["kind"])
 def test_a_script_exits_at_once(net_file, db, end):
     code = f"""
     import time
