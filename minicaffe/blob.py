@@ -214,14 +214,14 @@ class HostBlob:
         """The values."""
         return self._blob.host_array(DATA)
 
+    @data.setter
+    def data(self, values: Any) -> NoReturn:
+        raise AttributeError("a blob's data cannot be assigned to: write into it, blob.data[...] = values")
+
     @property
     def diff(self) -> np.ndarray:
         """The gradient with respect to `data`."""
         return self._blob.host_array(DIFF)
-
-    @data.setter
-    def data(self, values: Any) -> NoReturn:
-        raise AttributeError("a blob's data cannot be assigned to: write into it, blob.data[...] = values")
 
     @diff.setter
     def diff(self, values: Any) -> NoReturn:
