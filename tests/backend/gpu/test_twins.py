@@ -35,18 +35,12 @@ def test_twins_offer_nothing_else(twins):
     assert sorted(twins.__all__) == sorted(FUNCTIONS)
 
 
-@pytest.mark.parametrize("launch", LAUNCHES)
+@pytest.mark.parametrize("memory", [layout.C_ORDER, layout.BATCH_INNERMOST])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", NAMES)
-def test_cuda_source_on_the_host(fake_gpu, name, dtype, launch):
-    settings.launch_shape = LAUNCHES[launch]
-    compare(fake_gpu, gpu, name, dtype, layout.C_ORDER)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", NAMES)
-def test_cuda_source_on_the_host_batch_innermost(fake_gpu, name, dtype):
-    compare(fake_gpu, gpu, name, dtype, layout.BATCH_INNERMOST)
+def test_cuda_source_on_the_host(fake_gpu, name, dtype, memory):
+    """In the usual launch; test_results_do_not_depend_on_the_order_of_threads has the others."""
+    compare(fake_gpu, gpu, name, dtype, memory)
 
 
 @pytest.mark.parametrize("memory", [layout.C_ORDER, layout.BATCH_INNERMOST])
