@@ -133,7 +133,7 @@ def test_weights_count_in_the_initial_loss(capsys, model, tmp_path):
         (["-model", "MODEL", "-gpu", "first"], "error: -gpu first: give the number of a GPU, as nvidia-smi lists them"),
         (["-model", "MODEL", "-gpu", ","], "error: -gpu ,: give the number of a GPU, as nvidia-smi lists them"),
         (["-model", "MODEL", "-gpu", "99"], "error: cannot use GPU 99: "),
-        (["-model", "MODEL", "-weights", "absent"], "error: Couldn't open absent: no such file or directory"),
+        (["-model", "MODEL", "-weights", "absent"], "error: Could not open file absent: no such file or directory"),
         (
             ["-model", "MODEL", "-weights", "a,b"],
             "error: --weights a,b: there is no file of that name, and a list of files is for train alone; give one",
