@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, overload
+from typing import Any, NoReturn, overload
 
 from minicaffe.blob import Blob, HostBlob
 from minicaffe.blob_picture import png_of, stacked
@@ -36,6 +36,9 @@ class BlobVec(Sequence[HostBlob]):
             return HostBlob(self._blobs[index])
         except IndexError:
             raise IndexError(f"Index out of range: {index}, of {len(self)} blobs") from None
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise TypeError(f"a blob cannot be exchanged: write into it, blobs[{index!r}].data[...] = values")
 
     def add_blob(self, *dims: int, **kwargs: Any) -> None:
         """Append a new blob of zeros, add_blob(2, 3): one integer per axis; none makes a scalar."""

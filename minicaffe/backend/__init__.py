@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -31,6 +31,12 @@ class Backend:
 
     def __init__(self, name: str, xp: Any, kernels: ModuleType, device_id: int | None = None) -> None:
         self.name, self.xp, self.kernels, self.device_id = name, xp, kernels, device_id
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        """What copy.deepcopy and pickle find first in a net, a blob, a layer and a solver."""
+        text = "nets, blobs, layers and solvers cannot be pickled or copied"
+        advice = "take arrays, blob.data.copy(), or build the net anew, there or here, and load what save wrote"
+        raise TypeError(f"{text}: {advice}")
 
     @property
     def is_gpu(self) -> bool:

@@ -90,6 +90,11 @@ class Prefetcher(Generic[Slot]):
         """The state after the batch that was taken last, whatever was made since."""
         return self._state
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called: it never starts again."""
+        return self._closed
+
     def stop(self) -> None:
         """End the thread and throw away what it made; returns once nothing is being made any more."""
         if self._lane:

@@ -33,7 +33,7 @@ _HISTORY = 3
 _MAGIC = b"minicaffe"
 _DIGEST = 32
 _HEADER = 8  # tag and length of the seal: 3 bytes, and 1 to 5
-_ADVICE = "give the .solverstate here, and weights alone (.caffemodel) as --weights"
+_ADVICE = "give the .solverstate here, and weights alone (.caffemodel) as --weights, or net.copy_from"
 
 
 @dataclass

@@ -33,7 +33,7 @@ _MOST_IN_ATTRIBUTE = 60_000  # bytes of extra: the object header's message, with
 _HEAD = 1 << 17  # the seal, written first, lies within
 _CHUNK = 1 << 20
 _LONGEST_PATH = 1 << 16
-_ADVICE = "give the .solverstate.h5 here, and weights alone (.caffemodel.h5) as --weights"
+_ADVICE = "give the .solverstate.h5 here, and weights alone (.caffemodel.h5) as --weights, or net.copy_from"
 
 Path = str | os.PathLike[str]
 

@@ -12,7 +12,7 @@ import numpy as np
 from minicaffe import log
 from minicaffe.backend import layout as layouts
 from minicaffe.blob import DATA
-from minicaffe.errors import ParamError, ShapeError
+from minicaffe.errors import DataError, ParamError, ShapeError
 from minicaffe.io.data_transformer import DataTransformer
 from minicaffe.io.datum import sizes_text
 from minicaffe.io.prefetch import Prefetcher
@@ -116,6 +116,8 @@ class BasePrefetchingDataLayer(Layer):
         """The tops take the shape of each batch, in forward."""
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
+        if self._prefetcher.closed:
+            raise self.error(DataError, "reads no more: its net was closed; build the net again")
         # Nothing can have been made ahead of the first batch: to wait for it tells nothing.
         waiting = self._log_wait if self._prefetcher.running else None
         if not self._prefetcher.running:

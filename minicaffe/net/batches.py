@@ -44,7 +44,7 @@ def forward_backward_all(
 
 
 def count_items(arrays: dict[str, Any]) -> int:
-    lengths = {name: len(array) for name, array in arrays.items()}
+    lengths = {name: length_of(name, array) for name, array in arrays.items()}
     if not lengths or min(lengths.values()) == 0:
         raise MinicaffeError("there is nothing to run: hand over arrays of at least one item, by blob name")
     if len(set(lengths.values())) > 1:
@@ -53,7 +53,17 @@ def count_items(arrays: dict[str, Any]) -> int:
     return next(iter(lengths.values()))
 
 
+def length_of(name: str, array: Any) -> int:
+    try:
+        return len(array)
+    except TypeError:
+        text = f"'{name}' is to be an array of items, one behind the other along its first axis, not"
+        raise TypeError(f"{text} {type(array).__name__}") from None
+
+
 def batch_size(net: Scripting) -> int:
+    if not net.blobs:
+        raise MinicaffeError("this net has no blobs: there is nothing to run")
     name, blob = next(iter(net.blobs.items()))
     if not blob.shape or not blob.shape[0]:
         raise ShapeError(f"batches are as long as the net's first blob, and '{name}' has shape {tuple(blob.shape)}")

@@ -307,7 +307,8 @@ def checked_phase(phase: Any) -> int:
 
 def checked_level(level: Any) -> int:
     if not isinstance(level, int | np.integer):
-        raise TypeError(f"level must be an integer, not {level!r}")
+        advice = f"; a file of weights is named: weights={level!r}" if isinstance(level, str | os.PathLike) else ""
+        raise TypeError(f"level must be an integer, not {level!r}{advice}")
     return int(level)
 
 

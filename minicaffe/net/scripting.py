@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -36,14 +36,20 @@ class Scripting(PrivateNames, Shown):
         self._blobs: list[HostBlob] = [HostBlob(blob) for blob in graph.blobs]
         self._layers: list[Layer] = [as_scripts_see(layer) for layer in graph.layers]
         blob_vecs = [layer.blobs for layer in self._layers]
-        self._blob_dict = by_name(graph.blob_names, self._blobs)
-        self._loss_weight_dict = by_name(graph.blob_names, graph.loss_weights)
-        self._layer_dict = by_name(names, self._layers)
-        self._param_dict = OrderedDict((name, vec) for name, vec in zip(names, blob_vecs, strict=True) if vec)
+        self._blob_dict = by_name(graph.blob_names, self._blobs, "blob")
+        self._loss_weight_dict = by_name(graph.blob_names, graph.loss_weights, "blob")
+        self._layer_dict = by_name(names, self._layers, "layer")
+        learning = [i for i, vec in enumerate(blob_vecs) if vec]
+        learning_names, learning_vecs = [names[i] for i in learning], [blob_vecs[i] for i in learning]
+        self._param_dict = by_name(learning_names, learning_vecs, "layer with parameters")
         self._top_names = by_name(names, [graph.names(ids) for ids in graph.top_ids])
         self._bottom_names = by_name(names, [graph.names(ids) for ids in graph.bottom_ids])
         self._input_list, self._output_list = list(graph.inputs), graph.outputs
         self._hooks: dict[str, list[Hook]] = {event: [] for event in EVENTS}
+
+    def __copy__(self) -> NoReturn:
+        """One that shared all with this net would be closed with it."""
+        raise TypeError("a net cannot be copied: build another of its prototxt, and share_with or copy_from")
 
     # --- what there is -------------------------------------------------------------------------
 
@@ -244,11 +250,27 @@ class Scripting(PrivateNames, Shown):
 
 
 def names_in(names: Iterable[str] | None) -> list[str]:
-    """Raises TypeError for a name alone, whose letters would be taken for names."""
+    """Raises TypeError for a name alone, whose letters would be taken for names, and for arrays."""
     if isinstance(names, str):
         raise TypeError(f"blobs to return are given as a list of names, [{names!r}], not as a name alone")
-    return list(names or ())
+    if isinstance(names, np.ndarray | dict):
+        text = f"blobs to return are given as a list of names, not as {type(names).__name__}"
+        raise TypeError(f"{text}; arrays are handed over by the names of their blobs: forward(data=array)")
+    return [] if names is None else list(names)
 
 
-def by_name(names: Iterable[str], values: Iterable[Value]) -> OrderedDict[str, Value]:
-    return OrderedDict(zip(names, values, strict=True))
+class ByName(OrderedDict[str, Value]):
+    """What a net has, by name.  what: a word for a value, for the error where a name is not there."""
+
+    what = "value"
+
+    def __missing__(self, name: Any) -> NoReturn:
+        raise KeyError(f"this net has no {self.what} {name!r}, but: {', '.join(self) or 'none at all'}")
+
+    __repr__ = dict.__repr__
+
+
+def by_name(names: Iterable[str], values: Iterable[Value], what: str = "layer") -> OrderedDict[str, Value]:
+    found = ByName(zip(names, values, strict=True))
+    found.what = what
+    return found

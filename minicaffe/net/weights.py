@@ -71,9 +71,9 @@ def fit(layer: Layer, source: Any, verb: str, where: str) -> Pairs | str:
 
 
 def check_file(path: Path) -> None:
-    """Raises FileError, in the words of pycaffe, for a file that cannot be read."""
+    """Raises FileError, in the words of pycaffe, for a file that cannot be read; TypeError for no file name."""
     try:
-        os.stat(path)
+        os.stat(os.fspath(path))
     except OSError as error:
         fault = FileError(f"Could not open file {os.fspath(path)}: {reason_of(error)}; check the path")
         fault.file = os.fspath(path)

@@ -59,6 +59,8 @@ def read_text(path: str | os.PathLike[str], message_class: Any) -> Parsed:
     Raises FileError (no such file), FormatError (not text), ParamError (not a message of that class).
     """
     name = os.fspath(path)
+    if not name:
+        raise FileError("Could not open file '': this is no file name")
     try:
         raw = Path(path).read_bytes()
     except OSError as error:

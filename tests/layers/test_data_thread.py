@@ -33,7 +33,7 @@ def test_the_thread_starts_with_the_first_forward_and_ends_with_close(layer, db)
     assert not threads()
     run.layer.close()
     for _ in range(2):
-        with pytest.raises(MinicaffeError, match="closed"):
+        with pytest.raises(MinicaffeError, match=r"its net was closed; build the net again$"):
             run.forward()
 
 
