@@ -1,5 +1,9 @@
 """minicaffe: Caffe 1.0 in Python, on NumPy and CuPy. `import minicaffe as caffe` offers pycaffe's names."""
 
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from minicaffe import _caffe as _caffe, io, layers, log
 from minicaffe.backend import set_device, set_mode_cpu, set_mode_gpu
 from minicaffe.backend.random import set_random_seed
@@ -74,3 +78,13 @@ __all__ = [
     "solver_rank",
     "to_proto",
 ]
+
+if TYPE_CHECKING:
+    from minicaffe import coord_map as coord_map, draw as draw
+else:
+
+    def __getattr__(name: str) -> ModuleType:
+        """Modules that pycaffe's scripts import by themselves, and often forget to: caffe.draw."""
+        if name in ("coord_map", "draw"):
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -215,7 +215,7 @@ class HostBlob:
         return self._blob.host_array(DATA)
 
     @data.setter
-    def data(self, values: Any) -> NoReturn:
+    def data(self, values: NoReturn) -> NoReturn:
         raise AttributeError("a blob's data cannot be assigned to: write into it, blob.data[...] = values")
 
     @property
@@ -224,7 +224,7 @@ class HostBlob:
         return self._blob.host_array(DIFF)
 
     @diff.setter
-    def diff(self, values: Any) -> NoReturn:
+    def diff(self, values: NoReturn) -> NoReturn:
         raise AttributeError("a blob's diff cannot be assigned to: write into it, blob.diff[...] = values")
 
     @property

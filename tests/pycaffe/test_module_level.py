@@ -223,3 +223,12 @@ def test_a_vector_of_layers_takes_a_nets(tmp_path):
     (tmp_path / "n.prototxt").write_text('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }')
     net = caffe.Net(str(tmp_path / "n.prototxt"), caffe.TEST)
     assert len(_caffe.LayerVec(net.layers)) == len(_caffe.NetVec([net])) == 1
+
+
+# --- modules -----------------------------------------------------------------------------------
+
+
+def test_modules_that_a_script_forgets_to_import():
+    code = "import minicaffe as m; print(m.draw.draw_net.__name__, m.coord_map.crop.__name__, hasattr(m, 'drew'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "draw_net crop False\n", done.stderr
