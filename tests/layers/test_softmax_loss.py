@@ -194,6 +194,13 @@ def test_a_probability_of_almost_1_keeps_its_slope(backend):
     assert_allclose(run.bottom[0].diff, np.float32(0.3) * (run.top[1].data - [[1, 0]]), rtol=1e-6)
 
 
+def test_no_loss_is_0_and_not_minus_0(backend):
+    """Which logs would show."""
+    for text, more in (("SoftmaxWithLoss", ()), ("InfogainLoss", (np.eye(2),))):
+        run = run_layer(f'type: "{text}"', np.array([[0, 900.0]]), np.ones(1), *more)
+        assert f"{run.top[0].data:g}" == "0"
+
+
 def test_another_shape(backend, order, rng):
     run = make_layer(prototxt(), SHAPE, (2, 4, 5))
     for shape in [(2, 3, 4, 5), (4, 3, 2, 2), (1, 3, 5, 5)]:

@@ -23,9 +23,9 @@ def infogain_loss_forward(
     np.log(terms, out=terms)
     terms *= label_rows(matrix, index, axis, prob, workspace)
     if valid is None:
-        return -float(terms.sum(dtype=np.float64)), label.size
+        return 0.0 - float(terms.sum(dtype=np.float64)), label.size
     np.copyto(terms, 0, where=~valid)
-    return -float(terms.sum(dtype=np.float64)), int(np.count_nonzero(valid))
+    return 0.0 - float(terms.sum(dtype=np.float64)), int(np.count_nonzero(valid))
 
 
 def infogain_loss_backward(

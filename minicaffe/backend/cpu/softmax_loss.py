@@ -17,7 +17,8 @@ def log_loss_forward(
     if valid is not None:
         chosen = chosen[valid]
     logs = np.log(np.maximum(chosen, prob.dtype.type(smallest)))
-    return -float(logs.sum(dtype=np.float64)), chosen.size
+    # Not -sum: where nothing is lost, logs say 0, not -0.
+    return 0.0 - float(logs.sum(dtype=np.float64)), chosen.size
 
 
 def softmax_loss_backward(
