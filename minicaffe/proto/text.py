@@ -56,13 +56,18 @@ class Parsed:
 def read_text(path: str | os.PathLike[str], message_class: Any) -> Parsed:
     """Read the prototxt at `path` as a message of `message_class`.
 
-    Raises FileError (no such file), FormatError (not text), ParamError (not a message of that class).
+    Raises TypeError (no path), FileError (no such file), FormatError (not text), ParamError (not a message of that
+    class).
     """
-    name = os.fspath(path)
+    if not isinstance(path, str | bytes | os.PathLike):
+        text = f"a {message_class.DESCRIPTOR.name} is read from a file: give the file's path, not {type(path).__name__}"
+        is_message = hasattr(path, "DESCRIPTOR")
+        raise TypeError(f"{text}; write the message to a file before, as str(message)" if is_message else text)
+    name = os.fsdecode(path)
     if not name:
         raise FileError("Could not open file '': this is no file name")
     try:
-        raw = Path(path).read_bytes()
+        raw = Path(name).read_bytes()
     except OSError as error:
         # pycaffe's users look for these words.
         fault = FileError(f"Could not open file {name}: {error.strerror or error}")

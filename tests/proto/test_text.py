@@ -196,3 +196,21 @@ def test_binary_data_is_no_prototxt(tmp_path, raw):
     file.write_bytes(raw)
     with pytest.raises(FormatError, match=r"lenet\.caffemodel:[123]: is no text file.*a prototxt is expected"):
         read_text(file, caffe_pb2.NetParameter)
+
+
+@pytest.mark.parametrize(
+    "path, words",
+    [
+        (None, "a NetParameter is read from a file: give the file's path, not NoneType$"),
+        (caffe_pb2.NetParameter(name="n"), r"not NetParameter; write the message to a file before, as str\(message\)$"),
+    ],
+)
+def test_what_is_no_path(path, words):
+    with pytest.raises(TypeError, match=words):
+        read_text(path, caffe_pb2.NetParameter)
+
+
+def test_a_path_in_bytes(tmp_path):
+    file = tmp_path / "net.prototxt"
+    file.write_text('name: "n"')
+    assert read_text(bytes(file), caffe_pb2.NetParameter).message.name == "n"
