@@ -41,6 +41,18 @@ DEVICES = ["cpu", "fake gpu"] + ([] if NO_GPU else ["real gpu"])
 ORDERS = ["c", "batch_innermost"]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """The whole suite runs on several cores, whole files at a time; some tests, or what -n 0 asks, in this process."""
+    option, whole = config.option, config.args_source is config.ArgsSource.TESTPATHS
+    if not whole or option.keyword or option.usepdb or option.collectonly or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    if getattr(option, "numprocesses", 0) is None and option.dist == "no":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        # More would wait for the longest files, and for one another's threads.
+        option.numprocesses, option.dist = min(cores, 4), "loadfile"
+
+
 def pytest_report_header():
     return f"devices: {', '.join(DEVICES)}" + (f"; no real GPU: {NO_GPU}" if NO_GPU else "")
 
