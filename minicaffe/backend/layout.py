@@ -23,8 +23,8 @@ BATCH_INNERMOST = "batch innermost"
 Shape = tuple[int, ...]
 Layout = Callable[[Shape], str]
 
-# From this many images on, the batch lies innermost (measured: docs/performance.md).
-BATCH_INNERMOST_FROM = 16
+# From this many images on, the batch lies innermost (measured: docs/performance.md, five nets).
+BATCH_INNERMOST_FROM = 8
 
 
 def c_order(shape: Shape) -> str:
