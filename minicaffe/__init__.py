@@ -1,14 +1,11 @@
 """minicaffe: Caffe 1.0 in Python, on NumPy and CuPy. `import minicaffe as caffe` offers pycaffe's names."""
 
 import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minicaffe import _caffe as _caffe, io, layers, log
 from minicaffe.backend import set_device, set_mode_cpu, set_mode_gpu
 from minicaffe.backend.random import set_random_seed
-from minicaffe.classifier import Classifier
-from minicaffe.detector import Detector
 from minicaffe.layers import layer_type_list
 from minicaffe.layers.base import TEST, TRAIN
 from minicaffe.layers.consent import register_python_layer
@@ -81,10 +78,19 @@ __all__ = [
 
 if TYPE_CHECKING:
     from minicaffe import coord_map as coord_map, draw as draw
+    from minicaffe.classifier import Classifier
+    from minicaffe.detector import Detector
 else:
+    # What most programs do without is imported when it is asked for. Modules: pycaffe's scripts often forget to.
+    _HOMES = {"Classifier": "classifier", "Detector": "detector"}
+    _MODULES = ("classifier", "coord_map", "detector", "draw")
 
-    def __getattr__(name: str) -> ModuleType:
-        """Modules that pycaffe's scripts import by themselves, and often forget to: caffe.draw."""
-        if name in ("coord_map", "draw"):
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        if name in _MODULES:
             return importlib.import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_HOMES, *_MODULES})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -12,8 +12,10 @@ from minicaffe import backend as backends
 from minicaffe.backend import layout as layouts
 from minicaffe.backend.layout import Layout, Shape
 from minicaffe.backend.memory import Storage
-from minicaffe.blob_picture import BlobPicture, blob_picture
 from minicaffe.errors import MinicaffeError, ShapeError
+
+if TYPE_CHECKING:
+    from minicaffe.blob_picture import BlobPicture
 
 MAX_AXES = 32
 MAX_COUNT = 2**31 - 1
@@ -322,6 +324,8 @@ class HostBlob:
         channel_order: what three channels mean, "BGR" or "RGB"; "" shows each as a grey tile. ValueError for another.
         Looking changes nothing: on a GPU the values there stay the newer ones.
         """
+        from minicaffe.blob_picture import blob_picture
+
         return blob_picture(self._as_it_is(DIFF if diff else DATA), channel_order)
 
     def _as_it_is(self, which: int) -> np.ndarray:

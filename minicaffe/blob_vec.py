@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, overload
 
 from minicaffe.blob import Blob, HostBlob
-from minicaffe.blob_picture import png_of, stacked
 from minicaffe.errors import MinicaffeError
 
 
@@ -61,6 +60,8 @@ class BlobVec(Sequence[HostBlob]):
 
     def _repr_png_(self) -> bytes | None:
         """The pictures of the blobs, below each other."""
+        from minicaffe.blob_picture import png_of, stacked
+
         return png_of(stacked([blob.picture() for blob in self])) if self._blobs else None
 
     def __repr__(self) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import IO, Any
@@ -33,6 +31,9 @@ def hdf5_written(path: Path, fill: Callable[[Any], None]) -> Iterator[IO[bytes]]
                 yield file
             return
         # A pipe or a device, where the library cannot go to and fro.
+        import shutil
+        import tempfile
+
         with tempfile.TemporaryFile(buffering=0) as image:
             _Writing(image, fill).run()
             yield image

@@ -81,6 +81,10 @@ def arraylist_to_blobprotovector_str(arraylist: Iterable[np.ndarray]) -> bytes:
     return caffe_pb2.BlobProtoVector(blobs=[array_to_blobproto(array) for array in arraylist]).SerializeToString()
 
 
+# As pycaffe spells it.
+arraylist_to_blobprotovecor_str = arraylist_to_blobprotovector_str
+
+
 def blobprotovector_str_to_arraylist(str: bytes) -> list[np.ndarray]:
     """The arrays in a serialized BlobProtoVector. Raises FormatError for other bytes, else as blobproto_to_array."""
     try:

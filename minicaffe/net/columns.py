@@ -5,7 +5,6 @@ numbers: the columns that hold numbers, counted from 0.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Container, Sequence
 
 
@@ -26,7 +25,14 @@ def html_row(cells: Sequence[str], numbers: Container[int], tag: str = "td") -> 
     """tag: "th" for headings."""
     sides = ("right" if column in numbers else "left" for column in range(len(cells)))
     marked = (
-        f'<{tag} style="text-align: {side}">{html.escape(cell)}</{tag}>'
-        for side, cell in zip(sides, cells, strict=True)
+        f'<{tag} style="text-align: {side}">{escaped(cell)}</{tag}>' for side, cell in zip(sides, cells, strict=True)
     )
     return f"<tr>{''.join(marked)}</tr>"
+
+
+def escaped(text: str) -> str:
+    """A text as it stands in HTML."""
+    # Its table of entities would be read at every start of the program.
+    import html
+
+    return html.escape(text)

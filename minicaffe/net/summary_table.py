@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from minicaffe import log
-from minicaffe.net.columns import html_row, text_row, widths_of
+from minicaffe.net.columns import escaped, html_row, text_row, widths_of
 
 Shape = tuple[int, ...]
 HEADINGS = ("layer", "type", "output", "parameters", "multiply-adds", "forward", "backward")
@@ -95,9 +94,9 @@ def summary_html(summary: Summary) -> str:
     """The same as a table of HTML."""
     head, *lines = table_of(summary)
     *body, foot = (html_row(cells, NUMBERS) for cells in lines)
-    below = html.escape("\n".join(notes(summary)))
+    below = escaped("\n".join(notes(summary)))
     return (
-        f"<table><caption>{html.escape(title(summary))}</caption>\n<thead>{html_row(head, NUMBERS, 'th')}</thead>\n"
+        f"<table><caption>{escaped(title(summary))}</caption>\n<thead>{html_row(head, NUMBERS, 'th')}</thead>\n"
         "<tbody>\n" + "\n".join(body) + f"\n</tbody>\n<tfoot>{foot}</tfoot></table>\n<pre>{below}</pre>"
     )
 

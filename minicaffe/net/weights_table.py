@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from minicaffe import log
 from minicaffe.errors import ShapeError
-from minicaffe.net.columns import html_row, text_row, widths_of
+from minicaffe.net.columns import escaped, html_row, text_row, widths_of
 
 Shapes = Sequence[Sequence[int]]
 HEADINGS = ("", "layer", "parameters", "values", "")
@@ -91,7 +90,7 @@ class WeightsTable:
 
     def _repr_html_(self) -> str:
         lines = [html_row(HEADINGS, NUMBERS, "th"), *(html_row(cells, NUMBERS) for cells in self._all_cells())]
-        return f"<table><caption>{html.escape(self.title())}</caption>\n" + "\n".join(lines) + "\n</table>"
+        return f"<table><caption>{escaped(self.title())}</caption>\n" + "\n".join(lines) + "\n</table>"
 
 
 def cells(word: str, row: Row) -> tuple[str, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import html
-
+from minicaffe.net.columns import escaped
 from minicaffe.net.net import Net
 from minicaffe.solver.parameters import Parameters
 
@@ -42,4 +41,4 @@ class Attributes:
 
     def _repr_html_(self) -> str:
         """For a notebook: how far it is, and its net as a picture."""
-        return f"<p>{html.escape(repr(self)[1:-1])}</p>\n{self.net._repr_svg_()}"
+        return f"<p>{escaped(repr(self)[1:-1])}</p>\n{self.net._repr_svg_()}"
