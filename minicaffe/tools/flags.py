@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import re
 import shlex
 from contextlib import AbstractContextManager
@@ -102,7 +103,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def consent_of(flags: argparse.Namespace) -> AbstractContextManager[None]:
-    """What --python-layer has allowed, for the length of a `with`."""
+    """What --python-layer has allowed, for the length of a `with`. Layers of pycaffe's time say `import caffe`."""
+    if flags.python_layer or os.environ.get(consent.ENVIRONMENT):
+        # Nets and solvers come with it, which most tools do without.
+        from minicaffe.pycaffe.alias import install_as_caffe
+
+        install_as_caffe()
     return consent.naming_modules(itertools.chain.from_iterable(flags.python_layer))
 
 

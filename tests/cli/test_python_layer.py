@@ -14,7 +14,7 @@ from minicaffe.cli.main import main
 from minicaffe.layers import consent
 
 MODULE = '''
-import minicaffe as caffe
+import caffe
 
 
 class Double(caffe.Layer):
@@ -50,10 +50,13 @@ def folder(tmp_path, monkeypatch):
     """A solver, its net, and the module, which no one has imported yet."""
     monkeypatch.delenv(consent.ENVIRONMENT, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
+    # What a command makes of `import caffe` ends with the test.
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     before = log.set_level(log.INFO)
     write_files(tmp_path)
     yield tmp_path
-    sys.modules.pop("doubling", None)
+    for name in ("doubling", "caffe"):
+        sys.modules.pop(name, None)
     log.set_level(before)
 
 

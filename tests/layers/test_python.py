@@ -450,7 +450,8 @@ def test_a_module_that_imports_what_is_not_there(user_module):
     assert "No module named 'nobody_has_this'" in str(error)
 
 
-def test_a_module_that_imports_caffe(user_module):
+def test_a_module_that_imports_caffe(user_module, monkeypatch):
+    monkeypatch.setitem(sys.modules, "caffe", None)
     assert "import minicaffe as caffe" in str(named(user_module("of_old", "import caffe")))
 
 
