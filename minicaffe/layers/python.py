@@ -138,5 +138,5 @@ def refusal(module: str) -> str:
 def advice(error: ImportError) -> str:
     """What to do about a module that cannot be imported."""
     if error.name == "caffe":
-        return "let that module import minicaffe as caffe, or call minicaffe.install_as_caffe() before, or `minicaffe run`"
+        return "let that module import minicaffe as caffe, or call minicaffe.install_as_caffe() before"
     return "it must lie in a folder on Python's path: PYTHONPATH=FOLDER; and what it imports must be installed"
