@@ -102,7 +102,7 @@ def _source_of(caffe_net: Any, phase: int | None) -> tuple[NetSource, Built | No
     if isinstance(caffe_net, NetSource):
         return caffe_net, None
     if isinstance(caffe_net, Net):
-        return as_built(caffe_net.graph, caffe_net.name)
+        return as_built(caffe_net.graph)
     if hasattr(type(caffe_net), "to_proto"):
         caffe_net = caffe_net.to_proto()
     if not isinstance(caffe_net, caffe_pb2.NetParameter):

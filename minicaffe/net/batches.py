@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from minicaffe.blob import HostBlob
 from minicaffe.errors import MinicaffeError, ShapeError
 
-if TYPE_CHECKING:
-    from minicaffe.net.scripting import Arrays, Scripting
+Arrays = dict[str, np.ndarray]
 
 
-def forward_all(net: Scripting, blobs: list[str], inputs: dict[str, Any]) -> Arrays:
+class Passes(Protocol):
+    """What is asked of a net here."""
+
+    @property
+    def blobs(self) -> Mapping[str, HostBlob]: ...
+    @property
+    def inputs(self) -> list[str]: ...
+    @property
+    def outputs(self) -> list[str]: ...
+    def forward(self, blobs: list[str], **kwargs: Any) -> Arrays: ...
+    def backward(self, diffs: list[str], **kwargs: Any) -> Arrays: ...
+
+
+def forward_all(net: Passes, blobs: list[str], inputs: dict[str, Any]) -> Arrays:
     """The outputs, and `blobs`, for every item of the inputs: copies, (number of items, ...).
 
     A batch is as long as the net's first blob; the last one is filled up with zeros, whose results are dropped.
@@ -25,7 +38,7 @@ def forward_all(net: Scripting, blobs: list[str], inputs: dict[str, Any]) -> Arr
 
 
 def forward_backward_all(
-    net: Scripting, blobs: list[str], diffs: list[str], arrays: dict[str, Any]
+    net: Passes, blobs: list[str], diffs: list[str], arrays: dict[str, Any]
 ) -> tuple[Arrays, Arrays]:
     """The same, with a backward pass after each batch: (results, gradients of the inputs and `diffs`).
 
@@ -61,7 +74,7 @@ def length_of(name: str, array: Any) -> int:
         raise TypeError(f"{text} {type(array).__name__}") from None
 
 
-def batch_size(net: Scripting) -> int:
+def batch_size(net: Passes) -> int:
     if not net.blobs:
         raise MinicaffeError("this net has no blobs: there is nothing to run")
     name, blob = next(iter(net.blobs.items()))

@@ -45,7 +45,7 @@ def wire(specs: list[LayerSpec], state: Any, net_param: Any, context: Context) -
     log_net(included, net_param, state)
     kept = {id(spec) for spec in included}
     specs = insert_splits(included, [spec for spec in specs if id(spec) not in kept])
-    graph = Graph(context, c_order_blobs(specs))
+    graph = Graph(context, net_param.name, c_order_blobs(specs))
     with closing_on_error(graph):
         for spec in specs:
             add_layer(graph, spec)

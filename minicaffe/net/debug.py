@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minicaffe import log
+from minicaffe.net.graph import Graph
 from minicaffe.net.sharing import display_name
-
-if TYPE_CHECKING:
-    from minicaffe.net.net import Net
 
 
 class DebugInfo:
     """Writes the log lines that follow each layer's turn."""
 
-    def __init__(self, net: Net) -> None:
-        self.net, self.graph = net, net.graph
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
 
     def forward(self, i: int) -> None:
         layer, graph = self.graph.layers[i], self.graph
@@ -39,7 +37,7 @@ class DebugInfo:
                 log.info(f"    [Backward] Layer {layer.name}, param blob {j} diff: {mean}")
 
     def all_params(self) -> None:
-        blobs = self.net.learnable_params
+        blobs = [parameter.blob for parameter in self.graph.parameters.learnable]
         data, diff = (norms([getattr(blob, which) for blob in blobs]) for which in ("data", "diff"))
         l1, l2 = (f"({log.g(a)}, {log.g(b)})" for a, b in zip(data, diff, strict=True))
         # ERROR is the severity that Caffe gives it, too.

@@ -23,6 +23,7 @@ AUTOMATIC = "(automatic)"  # what tops are called that no prototxt names; severa
 class Graph:
     """A wired net.
 
+    name: the net's.
     layers, bottom_ids, top_ids: one entry a layer, Split layers included.
     blobs, blob_names, loss_weights: one entry a blob, in the order of their creation; ids count them.
     inputs, outputs: blob names.  values: how many there are in all tops.
@@ -30,6 +31,7 @@ class Graph:
     """
 
     context: Context
+    name: str = ""
     c_order: set[str] = field(default_factory=set)
     layers: list[Layer] = field(default_factory=list)
     bottom_ids: list[list[int]] = field(default_factory=list)

@@ -137,7 +137,7 @@ class Net(Scripting):
                 with layer.placing_errors():
                     loss = loss + layer.run_forward(self._bottoms[i], self._tops[i])
                 if self.debug_info:
-                    DebugInfo(self).forward(i)
+                    DebugInfo(self.graph).forward(i)
                 self._call("after_forward", i)
         return loss
 
@@ -157,10 +157,10 @@ class Net(Scripting):
                     with layer.placing_errors():
                         layer.run_backward(self._tops[i], need.bottom[i], self._bottoms[i])
                     if self.debug_info:
-                        DebugInfo(self).backward(i)
+                        DebugInfo(self.graph).backward(i)
                 self._call("after_backward", i)
             if self.debug_info and len(span) == len(self.graph.layers):
-                DebugInfo(self).all_params()
+                DebugInfo(self.graph).all_params()
 
     def _span(self, first: int, last: int) -> range:
         count = len(self.graph.layers)
@@ -232,18 +232,18 @@ class Net(Scripting):
         """
         if not isinstance(other, Net):
             raise TypeError(f"weights are shared with another net, not with {other!r}")
-        weight_files.share_trained_layers_with(self, other)
+        weight_files.share_trained_layers_with(self.graph, other.graph)
         self._memory.release()
 
     share_with = share_trained_layers_with
 
     def save(self, path: Path, *, write_diff: bool = False) -> None:
         """Write a .caffemodel, all of it or nothing; write_diff: with the gradients."""
-        weight_files.save(self, os.fspath(path), write_diff=write_diff, hashed=False)
+        weight_files.save(self.graph, os.fspath(path), write_diff=write_diff, hashed=False)
 
     def save_hdf5(self, path: Path, write_diff: bool = False) -> None:
         """Write the weights as an HDF5 file (net/weights_hdf5.py), all of it or nothing."""
-        weights_hdf5.save_hdf5(self, os.fspath(path), write_diff=write_diff, hashed=False)
+        weights_hdf5.save_hdf5(self.graph, os.fspath(path), write_diff=write_diff, hashed=False)
 
     # --- what goes on between runs -------------------------------------------------------------
 

@@ -19,7 +19,6 @@ class Shown:
     """What a net tells of itself; the Net of scripts inherits this (net/scripting.py)."""
 
     graph: Graph
-    name: str
 
     def summary(self) -> Summary:
         """A table of the layers as they are now: shapes of tops, parameters, multiply-adds, bytes, mean |w|.
@@ -30,22 +29,22 @@ class Shown:
         """
         from minicaffe.net.summary import summarize
 
-        return summarize(self.graph, self.name, values=True)
+        return summarize(self.graph, values=True)
 
     def _repr_svg_(self) -> str:
         """The net's picture with its shapes and parameters, for a page of HTML."""
         from minicaffe.net.drawing.page import net_svg
 
-        return net_svg(self.graph, self.name)
+        return net_svg(self.graph)
 
     def _repr_png_(self) -> bytes:
         from minicaffe.net.drawing.page import net_png
 
-        return net_png(self.graph, self.name)
+        return net_png(self.graph)
 
     def __repr__(self) -> str:
         phase = caffe_pb2.Phase.Name(self.graph.context.phase)
-        return f"<Net {self.name or 'without a name'}, {phase}: {len(self.graph.layers)} layers>"
+        return f"<Net {self.graph.name or 'without a name'}, {phase}: {len(self.graph.layers)} layers>"
 
 
 def _spec_svg(param: Any) -> str | None:

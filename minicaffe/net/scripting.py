@@ -14,13 +14,13 @@ from minicaffe.errors import MinicaffeError
 from minicaffe.layers.memory_data import MemoryDataLayer
 from minicaffe.layers.user_layer import Layer
 from minicaffe.net import batches
+from minicaffe.net.batches import Arrays
 from minicaffe.net.host_layer import as_scripts_see
 from minicaffe.net.notebook import Shown
 from minicaffe.net.private_names import PrivateNames
 
 Hook = Callable[[int], Any]
 Value = TypeVar("Value")
-Arrays = dict[str, np.ndarray]
 EVENTS = ("before_forward", "after_forward", "before_backward", "after_backward")
 
 

@@ -22,7 +22,7 @@ from minicaffe.proto import caffe_pb2
 from minicaffe.proto.upgrade import read_net
 
 
-def summarize(graph: Graph, name: str = "", values: bool = False) -> Summary:
+def summarize(graph: Graph, values: bool = False) -> Summary:
     """The summary of a wired net, whether or not it has memory: of `net.graph`, say.
 
     values: look at the parameters that have memory.
@@ -33,7 +33,7 @@ def summarize(graph: Graph, name: str = "", values: bool = False) -> Summary:
     if values:
         magnitudes = map(magnitude, graph.layers)
         rows = [replace(row, magnitude=found) for row, found in zip(rows, magnitudes, strict=True)]
-    return Summary(name, graph.context.phase, tuple(rows), learned(graph), graph.context.dtype.itemsize)
+    return Summary(graph.name, graph.context.phase, tuple(rows), learned(graph), graph.context.dtype.itemsize)
 
 
 def summarize_layer(graph: Graph, index: int, flows: set[int], seen: set[int]) -> Row:
@@ -75,7 +75,7 @@ def read_summary(
         with closing_on_error(graph):
             if weights is not None:
                 copy_from(graph, weights)
-            summary = summarize(graph, source.param.name, values=weights is not None)
+            summary = summarize(graph, values=weights is not None)
         close_layers(graph.layers)
     return summary
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minicaffe.blob import DATA, DIFF, Blob, shape_text
 from minicaffe.errors import DeviceError, FileError, reason_of
@@ -17,9 +17,6 @@ from minicaffe.net.weights_hdf5 import load_hdf5
 from minicaffe.net.weights_match import ERROR, Matching, Pairs, check_choice
 from minicaffe.net.weights_table import WeightsTable
 from minicaffe.proto import caffe_pb2
-
-if TYPE_CHECKING:
-    from minicaffe.net.net import Net
 
 Path = str | os.PathLike[str]
 
@@ -80,28 +77,28 @@ def check_file(path: Path) -> None:
         raise fault from error
 
 
-def share_trained_layers_with(net: Net, other: Net) -> None:
+def share_trained_layers_with(graph: Graph, other: Graph) -> None:
     """Let every layer use the data (not diff) of other's layer of the same name.
 
     Nothing is shared unless everything fits: ShapeError as for copy_from, DeviceError for a net elsewhere.
     """
-    if (net.backend, net.dtype) != (other.backend, other.dtype):
-        ours, theirs = (f"{n.dtype} on {n.backend.name}" for n in (net, other))
+    ours, theirs = (f"{context.dtype} on {context.backend.name}" for context in (graph.context, other.context))
+    if ours != theirs:
         raise DeviceError(f"nets share memory on one device, in one precision: one is {ours}, the other {theirs}")
     where = "the other net"
-    matching = Matching(first_of_name(net.graph), where, lambda layer, source: fit(layer, source, "share", where))
-    for source in other.graph.layers:
+    matching = Matching(first_of_name(graph), where, lambda layer, source: fit(layer, source, "share", where))
+    for source in other.layers:
         matching.add(source, [blob.shape for blob in source.blobs])
     matching.check("To learn this layer's parameters from scratch rather than share them, rename the layer")
     for blob, shared in matching.pairs:
         blob.share_data(shared)
 
 
-def save(net: Net, path: Path, *, write_diff: bool = False, hashed: bool = True) -> Written:
+def save(graph: Graph, path: Path, *, write_diff: bool = False, hashed: bool = True) -> Written:
     """Write the net with its weights, all or nothing. Returns the file's size and, if it is wanted, SHA-256."""
-    param = caffe_pb2.NetParameter(name=net.name)
-    param.layer.extend(layer.layer_param for layer in net.graph.layers)
-    blobs = [[values(blob, write_diff) for blob in layer.blobs] for layer in net.graph.layers]
+    param = caffe_pb2.NetParameter(name=graph.name)
+    param.layer.extend(layer.layer_param for layer in graph.layers)
+    blobs = [[values(blob, write_diff) for blob in layer.blobs] for layer in graph.layers]
     return write_caffemodel(path, param, blobs, hashed=hashed)
 
 

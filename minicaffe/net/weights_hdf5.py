@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from minicaffe.blob import DATA, DIFF, shape_text
 from minicaffe.errors import ParamError
@@ -13,9 +12,6 @@ from minicaffe.layers.base import Layer
 from minicaffe.net.graph import Graph
 from minicaffe.net.weights_match import ERROR, Matching, Pairs, check_choice
 from minicaffe.net.weights_table import WeightsTable
-
-if TYPE_CHECKING:
-    from minicaffe.net.net import Net
 
 Path = str | os.PathLike[str]
 
@@ -43,16 +39,16 @@ def load_hdf5(graph: Graph, path: Path, mismatched: str = ERROR) -> WeightsTable
     return table
 
 
-def save_hdf5(net: Net, path: Path, *, write_diff: bool = False, hashed: bool = True) -> Written:
+def save_hdf5(graph: Graph, path: Path, *, write_diff: bool = False, hashed: bool = True) -> Written:
     """Write the net's weights, all or nothing. Returns the file's size and, if it is wanted, SHA-256."""
-    _check_names(net, os.fspath(path))
-    owned = _owned(net.graph)
+    _check_names(graph, os.fspath(path))
+    owned = _owned(graph)
     data, diff = (
         {
             layer.name: {i: blob.host_array(which) for i, blob in enumerate(layer.blobs) if id(blob) in stored}
-            for layer in net.graph.layers
+            for layer in graph.layers
         }
-        for which, stored in ((DATA, owned), (DIFF, {id(blob) for layer in net.graph.layers for blob in layer.blobs}))
+        for which, stored in ((DATA, owned), (DIFF, {id(blob) for layer in graph.layers for blob in layer.blobs}))
     )
     return write_hdf5_weights(path, data, diff if write_diff else None, hashed=hashed)
 
@@ -78,10 +74,10 @@ def _fit(layer: Layer, source: HDF5Layer, owned: set[int], where: str) -> Pairs 
     return [(layer.blobs[index], values) for index, values in source.blobs.items()]
 
 
-def _check_names(net: Net, path: str) -> None:
+def _check_names(graph: Graph, path: str) -> None:
     """Raises ParamError unless each layer's name can be that of a group of its own."""
     seen: set[str] = set()
-    for layer in net.graph.layers:
+    for layer in graph.layers:
         if not layer.name or layer.name == "." or set("/\0") & set(layer.name):
             text = "its name cannot be that of an HDF5 group"
         elif layer.name in seen:

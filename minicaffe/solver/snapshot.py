@@ -77,7 +77,7 @@ def write_snapshot(net: Net, param: Any, state: SolverState, extra: dict) -> str
     state.learned_net = model
     with atomic_paths(model, path) as (new_model, new_path):
         log.info(f"Snapshotting to {form.words} file {model}")
-        written = form.save(net, new_model, write_diff=param.snapshot_diff)
+        written = form.save(net.graph, new_model, write_diff=param.snapshot_diff)
         told = {"model": {"size": written.size, "sha256": written.sha256}, **extra}
         state.extra = json.dumps(told, separators=(",", ":")).encode()
         log.info(f"Snapshotting solver state to {form.words} file {path}")

@@ -308,8 +308,8 @@ def test_what_a_file_holds(tmp_path):
     net = make_net(text)
     net.save(tmp_path / "w")
     data = (tmp_path / "w").read_bytes()
-    assert weights.save(net, tmp_path / "again") == Written(len(data), hashlib.sha256(data).hexdigest())
-    assert weights.save(net, tmp_path / "again", hashed=False) == Written(len(data))
+    assert weights.save(net.graph, tmp_path / "again") == Written(len(data), hashlib.sha256(data).hexdigest())
+    assert weights.save(net.graph, tmp_path / "again", hashed=False) == Written(len(data))
     assert (tmp_path / "again").read_bytes() == data
     param = caffe_pb2.NetParameter.FromString(data)
     assert [field.name for field, _ in param.ListFields()] == ["name", "layer"] and param.name == "whole"

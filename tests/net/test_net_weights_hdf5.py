@@ -50,8 +50,8 @@ def test_what_was_saved_comes_back(path, load, dtype):
     net, other = make_net(TWO, seed=5, dtype=dtype), make_net(TWO, seed=6, dtype=dtype)
     net.save_hdf5(path)
     data = path.read_bytes()
-    assert weights_hdf5.save_hdf5(net, path) == Written(len(data), hashlib.sha256(data).hexdigest())
-    assert weights_hdf5.save_hdf5(net, path, hashed=False) == Written(len(data))
+    assert weights_hdf5.save_hdf5(net.graph, path) == Written(len(data), hashlib.sha256(data).hexdigest())
+    assert weights_hdf5.save_hdf5(net.graph, path, hashed=False) == Written(len(data))
     assert path.read_bytes() == data
     assert not same(values(net), values(other))
     getattr(other, load)(path)

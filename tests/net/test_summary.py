@@ -312,7 +312,7 @@ def test_phase_level_and_stages(summary_of):
 
 
 def test_a_file_and_a_net_have_one_summary(summary_of):
-    assert summarize(make_net(LENET + LABELS).graph, "net") == summary_of(LENET + LABELS)
+    assert summarize(make_net('name: "net" ' + LENET + LABELS).graph) == summary_of(LENET + LABELS)
 
 
 def test_weights_must_fit_and_tell_their_magnitudes(summary_of, tmp_path, rng):
@@ -393,7 +393,7 @@ def test_bad_definitions_name_their_place(summary_of):
 
 def test_the_table():
     net = make_net('name: "small" ' + inputs("x", shape=(2, 8)) + inner_product("b", "x", "y", 1000))
-    summary = summarize(net.graph, net.name)
+    summary = summarize(net.graph)
     assert (
         str(summary)
         == """\

@@ -22,13 +22,13 @@ RANKDIR = "TB"
 MANY_PIXELS = 4_000_000  # of a PNG: whoever shows the SVG, as most do, shall not wait for it
 
 
-def net_svg(graph: Graph, name: str) -> str:
+def net_svg(graph: Graph) -> str:
     """The picture of a built net, to stand in a page of HTML."""
-    return _in_page(_scene_of_net(graph, name))
+    return _in_page(_scene_of_net(graph))
 
 
-def net_png(graph: Graph, name: str) -> bytes:
-    return to_png(_scene_of_net(graph, name), MANY_PIXELS)
+def net_png(graph: Graph) -> bytes:
+    return to_png(_scene_of_net(graph), MANY_PIXELS)
 
 
 def param_svg(param: Any) -> str | None:
@@ -53,14 +53,14 @@ def _scene_of_param(param: Any) -> Scene | None:
     return compose(net_graph(source), RANKDIR) if source.param.layer else None
 
 
-def _scene_of_net(graph: Graph, name: str) -> Scene:
-    source, built = as_built(graph, name)
+def _scene_of_net(graph: Graph) -> Scene:
+    source, built = as_built(graph)
     return compose(net_graph(source, graph.context.phase, built), RANKDIR)
 
 
-def as_built(graph: Graph, name: str) -> tuple[NetSource, Built]:
+def as_built(graph: Graph) -> tuple[NetSource, Built]:
     """The definition of a built net, and what is known of it: without the Split layers that assembly has put in."""
-    param = caffe_pb2.NetParameter(name=name)
+    param = caffe_pb2.NetParameter(name=graph.name)
     renamed: dict[str, str] = {}
     notes: list[str] = []
     seen: set[int] = set()

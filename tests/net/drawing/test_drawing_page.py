@@ -61,7 +61,7 @@ def test_inserted_splits_are_not_shown_and_shared_parameters_are_said_to_be():
         + layer("bare", "Bias", "sum", "bare", "bias_param { axis: 0 num_axes: 0 }")
     )
     assert "Split" in [made.type for made in net.layers]
-    source, built = as_built(net.graph, net.name)
+    source, built = as_built(net.graph)
     assert [message.name for message in source.param.layer][-5:] == ["one", "two", "mine_split", "sum", "bare"]
     assert list(source.param.layer[-4].bottom) == ["data"]
     assert list(built.notes)[-5:] == ["16 parameters", "shares 16 parameters", "", "", "1 parameter"]
