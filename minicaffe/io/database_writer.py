@@ -11,7 +11,7 @@ from typing import Any
 from minicaffe import log
 from minicaffe.errors import DataError, FileError, MinicaffeError
 from minicaffe.io.atomic import stale_beside, temporary_beside
-from minicaffe.io.database import NOTE_FILE, Record
+from minicaffe.io.records import NOTE_FILE, Record
 
 # Caffe's converters commit as often; with large images memory comes first.
 _COMMIT_RECORDS = 1000

@@ -21,8 +21,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from minicaffe.errors import FileError, FormatError
-from minicaffe.io.database import Database, Record, file_of_kind
+from minicaffe.io.database_kinds import file_of_kind
 from minicaffe.io.read_at import FileReader, damaged
+from minicaffe.io.records import Database, Record
 
 _PAGE = struct.Struct("<QHHHH")
 _NODE = struct.Struct("<HHHH")

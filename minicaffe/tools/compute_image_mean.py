@@ -22,8 +22,9 @@ from minicaffe import log
 from minicaffe.errors import DataError
 from minicaffe.io.atomic import atomic_write
 from minicaffe.io.blobproto_write import write_binaryproto
-from minicaffe.io.database import Database, Record, open_database
+from minicaffe.io.database import open_database
 from minicaffe.io.datum import DatumBatch, decode_batch, sizes_text
+from minicaffe.io.records import Database, Record
 from minicaffe.tools.command import run_command
 from minicaffe.tools.conversion import Processed, add_backend, counting
 from minicaffe.tools.flags import Parser

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from minicaffe import log
-from minicaffe.io.database import Record, known_backend
+from minicaffe.io.database_kinds import known_backend
 from minicaffe.io.database_writer import DatabaseWriter
+from minicaffe.io.records import Record
 from minicaffe.tools.command import progress_bar
 from minicaffe.tools.flags import Parser
 

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from minicaffe import log
 from minicaffe.io import cifar
-from minicaffe.io.database import Record, create_database, known_backend
+from minicaffe.io.database import create_database
+from minicaffe.io.database_kinds import known_backend
 from minicaffe.io.datum import make_datum
+from minicaffe.io.records import Record
 from minicaffe.tools.command import run_command
 from minicaffe.tools.conversion import put_all
 from minicaffe.tools.flags import Parser

@@ -17,8 +17,10 @@ import numpy as np
 
 from minicaffe.errors import DataError, FileError, MinicaffeError
 from minicaffe.io import idx
-from minicaffe.io.database import NOTE_FILE, known_backend, open_database
+from minicaffe.io.database import open_database
+from minicaffe.io.database_kinds import known_backend
 from minicaffe.io.datum import make_datum
+from minicaffe.io.records import NOTE_FILE
 from minicaffe.tools.command import run_command, say
 from minicaffe.tools.conversion import add_backend
 from minicaffe.tools.flags import Parser

@@ -18,7 +18,8 @@ import numpy as np
 
 from minicaffe import backend as backends, log
 from minicaffe.errors import ParamError
-from minicaffe.io.database import create_database, known_backend
+from minicaffe.io.database import create_database
+from minicaffe.io.database_kinds import known_backend
 from minicaffe.io.database_writer import DatabaseWriter
 from minicaffe.io.datum import make_datum
 from minicaffe.layers.base import TEST

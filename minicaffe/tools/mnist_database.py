@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from minicaffe import log
-from minicaffe.io.database import Record, create_database
+from minicaffe.io.database import create_database
+from minicaffe.io.records import Record
 from minicaffe.tools.command import say
 from minicaffe.tools.conversion import put_all
 from minicaffe.tools.flags import Parser

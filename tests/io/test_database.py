@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from minicaffe.errors import DataError, FileError, FormatError, MinicaffeError, ParamError
-from minicaffe.io.database import NOTE_FILE, create_database, open_database
+from minicaffe.io.database import create_database, open_database
+from minicaffe.io.records import NOTE_FILE
 
 RECORDS = [(b"%03d" % i, b"value %d" % i) for i in range(7)]
 VALUES = [value for _, value in RECORDS]

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from minicaffe.errors import FormatError
-from minicaffe.io.database import file_of_kind
+from minicaffe.io.database_kinds import file_of_kind
 from minicaffe.io.leveldb.coding import Malformed, read_slice, read_varint, split_internal_key
 from minicaffe.io.leveldb.log import read_records
 from minicaffe.io.read_at import FileReader, damaged

@@ -9,13 +9,13 @@ from functools import cached_property
 from itertools import islice
 
 from minicaffe.errors import FormatError
-from minicaffe.io.database import Database, Record
 from minicaffe.io.leveldb.coding import Malformed
 from minicaffe.io.leveldb.manifest import Manifest, TableFile, read_manifest
 from minicaffe.io.leveldb.memtable import MemTable
 from minicaffe.io.leveldb.source import Source, merge
 from minicaffe.io.leveldb.table import Table
 from minicaffe.io.read_at import FileReader, damaged
+from minicaffe.io.records import Database, Record
 
 
 class LevelDBDatabase(Database):
