@@ -44,6 +44,8 @@ setup(
             *LEVELDB,
             "pytest>=8",
             "pytest-xdist>=3.5",
+            # What pycaffe's own tests import.
+            "six",
             "hypothesis>=6.100",
             "ruff>=0.6",
             "mypy>=1.11",
