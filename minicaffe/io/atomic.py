@@ -19,7 +19,10 @@ from typing import IO, Any
 
 from minicaffe.errors import FileError, reason_of
 
-_HOST = re.sub(r"[^A-Za-z0-9-]", "-", os.uname().nodename if hasattr(os, "uname") else "") or "host"
+_HOST = (
+    re.sub(r"[^A-Za-z0-9-]", "-", os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", ""))
+    or "host"
+)
 _TEMPORARY = re.compile(r"\.(?P<name>.*)\.(?P<pid>\d+)@(?P<host>[A-Za-z0-9-]+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _BUFFER = 1 << 20
 # What this process is writing now, and the name that each will have: beside these, a temporary with our own pid is a
