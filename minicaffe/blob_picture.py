@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from minicaffe.backend.layout import sizes_text
+
 LARGEST = 960  # pixels, a side of the grid at most
 WISHED = 480  # small grids are enlarged about to this,
 SMALLEST_TILE = 24  # and on until their tiles are this large,
@@ -74,7 +76,7 @@ def blob_picture(values: np.ndarray, channel_order: str = "BGR") -> BlobPicture:
     """
     if channel_order not in ("BGR", "RGB", ""):
         raise ValueError(f"channel_order is {channel_order!r}, must be 'BGR', 'RGB', or '' for grey tiles")
-    shape = "x".join(map(str, values.shape)) or "scalar"
+    shape = sizes_text(values.shape)
     if values.size == 0:
         return BlobPicture(None, f"{shape}: empty")
     if values.size == 1:

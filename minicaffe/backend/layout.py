@@ -92,6 +92,11 @@ def strides_text(array: Any) -> str:
     return f"shape {tuple(array.shape)}, strides {tuple(s // array.itemsize for s in array.strides)}"
 
 
+def sizes_text(shape: Sequence[int]) -> str:
+    """`64x20x24x24`, for tables and pictures."""
+    return "x".join(map(str, shape)) or "scalar"
+
+
 def leading(shape: Sequence[int]) -> int:
     """The batch size of a shape: its first axis, or 1 for a scalar."""
     return shape[0] if len(shape) else 1

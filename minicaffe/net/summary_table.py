@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from minicaffe import log
+from minicaffe.backend.layout import sizes_text
 from minicaffe.net.columns import escaped, html_row, text_row, widths_of
 
 Shape = tuple[int, ...]
@@ -153,7 +154,7 @@ def row_cells(row: Row) -> Iterator[list[str]]:
 def shape_cells(shapes: Sequence[tuple[int, ...]]) -> list[str]:
     """Shapes as 64x20x24x24, several alike as 2 of 64x20x24x24."""
     runs = [(shape, len(list(run))) for shape, run in itertools.groupby(shapes)]
-    texts = ["x".join(map(str, shape)) or "scalar" for shape, _ in runs]
+    texts = [sizes_text(shape) for shape, _ in runs]
     return [text if many == 1 else f"{many} of {text}" for text, (_, many) in zip(texts, runs, strict=True)] or ["-"]
 
 

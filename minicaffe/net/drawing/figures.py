@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from minicaffe.backend.layout import sizes_text
 from minicaffe.net.drawing import labels, style
 from minicaffe.net.drawing.graph import Blob, Card, NetGraph
 from minicaffe.net.drawing.scene import Box, Group, Polygon, Text
@@ -138,7 +139,7 @@ def _blob(blob: Blob, graph: NetGraph) -> BlobFigure:
     read = f"read by {names(blob.readers)}" if blob.readers else "no layer reads it"
     lines: list[Line] = [(shown(blob.name), style.TYPE_SIZE, style.INK)]
     if blob.shape is not None:
-        lines.append(("x".join(map(str, blob.shape)) or "scalar", style.DETAIL_SIZE, style.INK_SOFT))
+        lines.append((sizes_text(blob.shape), style.DETAIL_SIZE, style.INK_SOFT))
     return BlobFigure(tuple(lines), f"blob {shown(blob.name, 80)}\n{made}\n{read}", bool(blob.makers))
 
 
