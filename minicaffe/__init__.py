@@ -4,36 +4,36 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from minicaffe import _caffe as _caffe, io, layers, log
-from minicaffe.backend import set_device, set_mode_cpu, set_mode_gpu
-from minicaffe.backend.random import set_random_seed
-from minicaffe.layers import layer_type_list
-from minicaffe.layers.base import TEST, TRAIN
-from minicaffe.layers.consent import register_python_layer
-from minicaffe.layers.user_layer import Layer
-from minicaffe.log import init_log
-from minicaffe.net.net import Net
-from minicaffe.net_spec import NetSpec, params, to_proto
-from minicaffe.pycaffe.alias import install_as_caffe
-from minicaffe.pycaffe.parallel import (
+from minicaffe._caffe import (
     NCCL,
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    Layer,
+    NesterovSolver,
+    Net,
+    RMSPropSolver,
+    SGDSolver,
+    Solver,
+    Timer,
+    get_solver,
     has_nccl,
+    init_log,
+    layer_type_list,
+    set_device,
+    set_mode_cpu,
+    set_mode_gpu,
     set_multiprocess,
+    set_random_seed,
     set_solver_count,
     set_solver_rank,
     solver_count,
     solver_rank,
 )
-from minicaffe.pycaffe.timer import Timer
-from minicaffe.solver import (
-    AdaDeltaSolver,
-    AdaGradSolver,
-    AdamSolver,
-    NesterovSolver,
-    RMSPropSolver,
-    SGDSolver,
-    Solver,
-    get_solver,
-)
+from minicaffe.layers.base import TEST, TRAIN
+from minicaffe.layers.consent import register_python_layer
+from minicaffe.net_spec import NetSpec, params, to_proto
+from minicaffe.pycaffe.alias import install_as_caffe
 from minicaffe.version import __version__
 
 __all__ = [
