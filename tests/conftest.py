@@ -13,7 +13,7 @@ import pytest
 from gpu_fixtures import fake_gpu, real_gpu  # noqa: F401
 from transfer_kit import transfers  # noqa: F401
 
-from minicaffe import backend as backends
+from minicaffe import backend as backends, log
 from minicaffe.errors import DeviceError
 
 hypothesis.settings.register_profile(
@@ -67,6 +67,15 @@ def pytest_generate_tests(metafunc):
     cases = {("backend",): DEVICES, ("gpu",): DEVICES[1:], ("order",): ORDERS, ("backend", "order"): both}
     if wanted:
         metafunc.parametrize(wanted if len(wanted) > 1 else wanted[0], cases[tuple(wanted)], indirect=True)
+
+
+@pytest.fixture
+def all_logged():
+    """Every line goes to stderr; afterwards so many as before."""
+    before = log.set_level(log.INFO)
+    yield
+    log.set_level(before)
+    log.to_stderr(True)
 
 
 @pytest.fixture(scope="module", autouse=True)

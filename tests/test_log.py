@@ -19,12 +19,7 @@ from minicaffe.errors import FileError
 LINE = re.compile(r"([IWEF])(\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6}) ( *\d+) ([\w.]+):(\d+)\] (.*)\n", re.DOTALL)
 
 
-@pytest.fixture(autouse=True)
-def everything_on():
-    before = log.set_level(log.INFO)
-    yield
-    log.set_level(before)
-    log.to_stderr(True)
+pytestmark = pytest.mark.usefixtures("all_logged")
 
 
 def test_the_prefix_has_glogs_old_form(capsys):

@@ -11,13 +11,7 @@ import minicaffe as caffe
 from minicaffe import _caffe, backend, log
 from minicaffe.errors import DeviceError
 
-
-@pytest.fixture(autouse=True)
-def log_as_before():
-    before = log.set_level(log.INFO)
-    yield
-    log.set_level(before)
-    log.to_stderr(True)
+pytestmark = pytest.mark.usefixtures("all_logged")
 
 
 # --- Timer -------------------------------------------------------------------------------------
